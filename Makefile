@@ -1,0 +1,59 @@
+# Every target installs what it needs into .venv (uv when it is there, plain venv otherwise).
+# `make` alone lists the targets.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+LOCK := requirements/dev.lock
+UV := $(shell command -v uv 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check unit bench engines conformance lock format clean
+
+help: ## list the targets
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(STAMP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+	  echo "tidelock needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
+	  echo "  do: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+ifneq ($(UV),)
+	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
+else
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+endif
+	@touch $@
+
+demo: $(STAMP) ## the whole story in one terminal: problem, fix, failures, proof
+	@$(BIN)/tidelock demo $(ARGS)
+
+test: $(STAMP) ## all tests; what is not installed is skipped, counted and named
+	@$(BIN)/pytest $(ARGS)
+
+check: $(STAMP) ## what CI runs first: format, lint, types, import contracts, house rules, unit tests
+	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/pytest -q tests/house tests/unit
+
+unit: $(STAMP) ## unit tests only
+	@$(BIN)/pytest -q tests/unit $(ARGS)
+
+bench: $(STAMP) ## benchmarks beside named peers, as ratios
+	@$(BIN)/python -m bench $(ARGS)
+
+engines: $(STAMP) ## fetch Apache Kafka and its tools (Java 17 and Maven needed) into .engines
+	@$(BIN)/python -m tests.engines.fetch
+
+format: $(STAMP) ## rewrite the code in the house's format
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+lock: $(STAMP) ## resolve requirements/dev.lock anew
+	@$(BIN)/python tools/lock.py
+
+clean: ## remove .venv and caches
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,1 @@
+"""Parked requests and their deadlines: delayed fetch, join and sync. No IO, no clock of its own."""

@@ -1,0 +1,1 @@
+"""The asyncio shell: listeners, frames, back-pressure, graceful stop."""

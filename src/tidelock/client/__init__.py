@@ -1,0 +1,1 @@
+"""Kafka clients: settings in Java, librdkafka or aiokafka spelling, turned into confluent-kafka clients."""

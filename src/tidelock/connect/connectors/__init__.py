@@ -1,0 +1,1 @@
+"""The connectors that come with tidelock, one file or folder each."""

@@ -1,0 +1,1 @@
+"""Converters between Kafka bytes and Connect data, one file each."""

@@ -1,0 +1,1 @@
+"""The worker: herder, task processes, offsets, plugins, error tolerance."""

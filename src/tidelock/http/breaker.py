@@ -1,0 +1,1 @@
+"""Circuit breaker over a sliding window. No IO, no clock."""
