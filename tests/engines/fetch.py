@@ -1,7 +1,7 @@
 """Fetches Apache Kafka and its tools from Maven Central into a folder that is kept: `make engines`.
 
-The folder is `.engines/` in the checkout, or $TIDELOCK_ENGINES. Jars arrive in a `.part` folder that is renamed
-when it is complete, with a stamp of the pom inside, so an interrupted fetch leaves nothing that looks whole.
+The folder is `.engines/` in the checkout, or $TIDELOCK_ENGINES. Jars arrive in a `.part` folder that is
+renamed when it is complete, with a stamp of the pom inside, so an interrupted fetch leaves nothing that looks whole.
 Afterwards a formatted storage template and a class data archive are made, which turn a broker's start from
 3 seconds into 1. Java 17 or newer and Maven are needed here only; `find()` tells the tests what there is.
 """
@@ -132,11 +132,11 @@ def main() -> int:
         engines = fetch()
         kafka.prepare(engines)
     except Unavailable as why:
-        print(f"engines: {why}", file=sys.stderr)
+        sys.stderr.write(f"engines: {why}\n")
         return 1
     jars = sorted((engines.folder / "libs").glob("*.jar"))
     size = sum(jar.stat().st_size for jar in jars) >> 20
-    print(f"Apache Kafka {VERSION}: {len(jars)} jars, {size} MB in {engines.folder}")
+    sys.stdout.write(f"Apache Kafka {VERSION}: {len(jars)} jars, {size} MB in {engines.folder}\n")
     return 0
 
 

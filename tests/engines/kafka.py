@@ -1,8 +1,8 @@
-"""Starts and stops Apache Kafka's own broker, Connect worker and tools, on free loopback ports, in a given folder.
+"""Starts and stops Apache Kafka's own broker, Connect worker and tools: free loopback ports, a given folder.
 
-Made for functional tests ("quick": serial GC, first compiler tier, class data archive, formatted template); with
-`quick=False` the JVM gets the settings that benchmarks must use. Every process started here is ended by `stop`
-(SIGTERM, then SIGKILL) or `kill`; its output is kept in the folder and quoted when a start fails.
+Made for functional tests ("quick": serial GC, first compiler tier, class data archive, formatted template);
+with `quick=False` the JVM gets the settings that benchmarks must use. Every process started here is ended by
+`stop` (SIGTERM, then SIGKILL) or `kill`; its output is kept in the folder and quoted when a start fails.
 """
 
 from __future__ import annotations

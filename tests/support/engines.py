@@ -1,4 +1,4 @@
-"""Fixtures for the fetched engines; a test that asks for one skips, with the reason, where they cannot run."""
+"""Fixtures for the fetched engines; a test that asks for one skips, and says why, where they cannot run."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ T = TypeVar("T")
 
 
 def eventually(condition: Callable[[], T], timeout: float = 10.0, *, interval: float = 0.02) -> T:
-    """Return the first true result of `condition`; AssertionError with the last result after `timeout` seconds."""
+    """Return the first true result of `condition`; AssertionError with the last one after `timeout` s."""
     deadline = time.monotonic() + timeout
     while True:
         result = condition()
@@ -23,14 +23,14 @@ def eventually(condition: Callable[[], T], timeout: float = 10.0, *, interval: f
 
 
 async def eventually_async(
-    condition: Callable[[], Awaitable[T]], timeout: float = 10.0, *, interval: float = 0.02
+    condition: Callable[[], Awaitable[T]], within: float = 10.0, *, interval: float = 0.02
 ) -> T:
     """The same for a condition to await."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + within
     while True:
         result = await condition()
         if result:
             return result
         if time.monotonic() > deadline:
-            raise AssertionError(f"still {result!r} after {timeout} s: {condition}")
+            raise AssertionError(f"still {result!r} after {within} s: {condition}")
         await asyncio.sleep(interval)
