@@ -1,7 +1,7 @@
 """Fetches Apache Kafka and its tools from Maven Central into a folder that is kept: `make engines`.
 
 The folder is `.engines/` in the checkout, or $TIDELOCK_ENGINES. Jars arrive in a `.part` folder that is
-renamed when it is complete, with a stamp of the pom inside, so an interrupted fetch leaves nothing that looks whole.
+renamed when it is complete, with a stamp of the pom inside, so an interrupted fetch leaves nothing half.
 Afterwards a formatted storage template and a class data archive are made, which turn a broker's start from
 3 seconds into 1. Java 17 or newer and Maven are needed here only; `find()` tells the tests what there is.
 """
