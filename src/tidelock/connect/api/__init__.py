@@ -1,1 +1,68 @@
-"""What plugin authors import: connectors, tasks, records, schemas, converters."""
+"""What plugin authors import: connectors, tasks, records, schemas, converters.
+
+    class MySink(SinkConnector):
+        settings = MySettings
+        task_class = MySinkTask
+
+A package offers its connectors by the entry point group `tidelock.connectors`. Everything here is free of IO;
+a plugin sees this package and never the worker. The design page is docs/design/connect.md.
+"""
+
+from tidelock.connect.api.connector import Connector, SinkConnector, SourceConnector
+from tidelock.connect.api.context import ConnectorContext, SinkTaskContext, SourceTaskContext
+from tidelock.connect.api.converter import Converter, NoSettings, Run
+from tidelock.connect.api.errors import ConnectError, DataError, PluginNotFound, RetriableError
+from tidelock.connect.api.logical import LogicalType, logical_type
+from tidelock.connect.api.record import (
+    Header,
+    Headers,
+    RecordBatch,
+    SinkRecord,
+    SourceRecord,
+    StructRows,
+    TopicPartition,
+    last_header,
+)
+from tidelock.connect.api.schema import DATE, DECIMAL, TIME, TIMESTAMP, Field, Schema, Type
+from tidelock.connect.api.struct import Struct, infer_schema, validate
+from tidelock.connect.api.task import Offsets, SinkTask, SourceTask, Task
+
+__all__ = [
+    "DATE",
+    "DECIMAL",
+    "TIME",
+    "TIMESTAMP",
+    "ConnectError",
+    "Connector",
+    "ConnectorContext",
+    "Converter",
+    "DataError",
+    "Field",
+    "Header",
+    "Headers",
+    "LogicalType",
+    "NoSettings",
+    "Offsets",
+    "PluginNotFound",
+    "RecordBatch",
+    "RetriableError",
+    "Run",
+    "Schema",
+    "SinkConnector",
+    "SinkRecord",
+    "SinkTask",
+    "SinkTaskContext",
+    "SourceConnector",
+    "SourceRecord",
+    "SourceTask",
+    "SourceTaskContext",
+    "Struct",
+    "StructRows",
+    "Task",
+    "TopicPartition",
+    "Type",
+    "infer_schema",
+    "last_header",
+    "logical_type",
+    "validate",
+]

@@ -1,0 +1,70 @@
+"""Connectors: they know the configuration and divide the work into tasks.
+
+A connector is described by its Settings class (every key once: parsing, validation, documentation), names its
+task class and splits its configuration for the tasks. It moves no records. Imports tidelock.config and the
+api.
+
+Source: Kafka `org.apache.kafka.connect.{connector.Connector, source.SourceConnector, sink.SinkConnector}`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+from tidelock.config import Problem, Settings
+from tidelock.connect.api.context import ConnectorContext
+from tidelock.connect.api.task import SinkTask, SourceTask
+
+
+class Connector:
+    """What source and sink connectors have in common.
+
+    Life cycle, in the worker's process, calls never overlap:
+
+    1. `validate` whenever somebody asks or before a configuration is taken; on an instance of its own.
+    2. `start` with the configuration.
+    3. `task_configs`, and again after `context.request_reconfiguration()`.
+    4. `stop`.
+
+    Attributes:
+        settings: describes the connector's own keys; those that all connectors share are the worker's.
+        version: shown by `GET /connector-plugins`.
+    """
+
+    settings: ClassVar[type[Settings]]
+    version: ClassVar[str] = ""
+
+    def __init__(self) -> None:
+        self.props: Mapping[str, str] = {}
+
+    def validate(self, props: Mapping[str, str]) -> list[Problem]:
+        """Return what is wrong beyond single keys: combinations, a target that refuses the password."""
+        return []
+
+    def start(self, context: ConnectorContext, props: Mapping[str, str]) -> None:
+        """Get ready.
+
+        Raises:
+            ConnectError: it cannot work with this configuration.
+        """
+        self.props = props
+
+    def task_configs(self, max_tasks: int) -> list[dict[str, str]]:
+        """Return one configuration per task, at most `max_tasks`; the same one for each unless overridden."""
+        return [dict(self.props) for _ in range(max_tasks)]
+
+    def stop(self) -> None:
+        """Release everything; safe to call after a failed start."""
+
+
+class SinkConnector(Connector):
+    """Kafka to somewhere: by default as many equal tasks as `tasks.max` allows share the partitions."""
+
+    task_class: ClassVar[type[SinkTask]]
+
+
+class SourceConnector(Connector):
+    """Somewhere to Kafka."""
+
+    task_class: ClassVar[type[SourceTask]]
