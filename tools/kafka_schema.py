@@ -179,7 +179,7 @@ def _field(raw: dict[str, Any], shared: dict[str, Struct]) -> Field:
     return Field(
         name=snake(raw["name"]),
         type=raw["type"],
-        versions=Versions.parse(raw["versions"]),
+        versions=Versions.parse(raw.get("versions", raw.get("taggedVersions"))),
         nullable=Versions.parse(raw.get("nullableVersions")),
         default=None if default is None else str(default),
         tag=raw.get("tag"),
