@@ -11,6 +11,7 @@ Source: Netflix `com.netflix.appinfo.InstanceInfo`, `LeaseInfo`, `DataCenterInfo
 from __future__ import annotations
 
 import enum
+from collections.abc import Iterable
 
 import msgspec
 
@@ -142,3 +143,16 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
 
 def _names(text: str | None) -> tuple[str, ...]:
     return tuple(name.strip() for name in text.split(",") if name.strip()) if text else ()
+
+
+def hashcode(statuses: Iterable[Status]) -> str:
+    """Return `apps__hashcode`: how many instances are in each status, e.g. `DOWN_1_UP_2_`; empty for none.
+
+    Readers of deltas compare it with their own copy's to notice that they missed something.
+
+    Source: Netflix `com.netflix.discovery.shared.Applications.getReconcileHashCode`.
+    """
+    counts: dict[str, int] = {}
+    for status in statuses:
+        counts[status.value] = counts.get(status.value, 0) + 1
+    return "".join(f"{name}_{counts[name]}_" for name in sorted(counts))

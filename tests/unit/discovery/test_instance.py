@@ -1,12 +1,8 @@
 import msgspec
 import pytest
 
-from tidelock.discovery.instance import DataCenter, Instance, Status
-
-
-def an_instance(**changes: object) -> Instance:
-    fields: dict[str, object] = {"app": "orders", "instance_id": "h:orders:80", "host": "h", "ip": "10.0.0.1"}
-    return Instance(**{**fields, "port": 80, **changes})  # type: ignore[arg-type]  # a test's shorthand
+from tests.unit.discovery.making import an_instance
+from tidelock.discovery.instance import DataCenter, Status, hashcode
 
 
 def test_the_app_is_kept_in_upper_case() -> None:
@@ -51,3 +47,8 @@ def test_the_zone_comes_from_the_metadata_or_from_amazon() -> None:
 def test_vips_are_a_comma_list() -> None:
     assert an_instance(vip="a, b,").vips == ("a", "b")
     assert an_instance().secure_vips == ()
+
+
+def test_the_hashcode_counts_statuses_in_alphabetical_order() -> None:
+    assert hashcode([]) == ""
+    assert hashcode([Status.UP, Status.DOWN, Status.UP]) == "DOWN_1_UP_2_"
