@@ -1,0 +1,120 @@
+"""The exactly-once ledger: how far each partition has been written, in the same transaction as the rows.
+
+One row per (connector, topic, partition) in table `tidelock_offsets` of the target database holds the next
+offset and an epoch. `claim` raises the epoch and returns where to start; `admit`, inside the transaction of a
+batch, locks the row and refuses a task whose epoch is no longer the newest: a zombie that wakes after its
+partition moved cannot write. Invariant: a committed row implies the committed offset, and the reverse, so a
+replay starts exactly behind the last row. The offsets a consumer group commits are only a hint.
+
+    claim(...)                               at open, its own transaction
+    begin; admit -> next; write rows at or above next; advance; commit
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import mysql, postgresql, sqlite
+from sqlalchemy.engine import Connection
+from sqlalchemy.schema import CreateTable
+
+from tidelock.sql.errors import Fenced
+
+TABLE = "tidelock_offsets"
+_NAME_LENGTH = 249  # the longest topic name that Kafka takes
+
+
+class Start(NamedTuple):
+    """What `claim` returns for one partition."""
+
+    next_offset: int | None
+    """The first offset that is not in the database; None when nothing has been written yet."""
+    epoch: int
+    """Proof of ownership, to be shown to `admit`."""
+
+
+def ledger_table() -> sa.Table:
+    """Return the table's definition; names compare by bytes on every database."""
+    name = sa.String(_NAME_LENGTH).with_variant(
+        mysql.VARCHAR(_NAME_LENGTH, charset="utf8mb4", collation="utf8mb4_bin"), "mysql", "mariadb"
+    )
+    return sa.Table(
+        TABLE,
+        sa.MetaData(),
+        sa.Column("connector", name, primary_key=True),
+        sa.Column("topic", name, primary_key=True),
+        sa.Column("partition", sa.Integer, primary_key=True, autoincrement=False),
+        sa.Column("next_offset", sa.BigInteger),
+        sa.Column("epoch", sa.BigInteger, nullable=False),
+    )
+
+
+class Ledger:
+    """The ledger of one connector.
+
+    Args:
+        connector: its name; connectors never share rows.
+    """
+
+    def __init__(self, connector: str) -> None:
+        self.connector = connector
+        self.table = ledger_table()
+
+    def create(self, connection: Connection) -> None:
+        """Create the table unless it exists; outside a batch's transaction (MySQL commits on DDL)."""
+        connection.execute(CreateTable(self.table, if_not_exists=True))
+
+    def claim(
+        self, connection: Connection, partitions: Iterable[tuple[str, int]]
+    ) -> Mapping[tuple[str, int], Start]:
+        """Take partitions over, in the order of their names so that two claimants cannot deadlock."""
+        return {pair: self._claim(connection, *pair) for pair in sorted(partitions)}
+
+    def admit(self, connection: Connection, topic: str, partition: int, epoch: int) -> int | None:
+        """Lock a partition's row for this transaction and return its next offset.
+
+        Raises:
+            Fenced: another task has claimed the partition since.
+        """
+        query = (
+            sa.select(self.table.c.next_offset, self.table.c.epoch)
+            .where(*self._is(topic, partition))
+            .with_for_update()  # SQLite has none and needs none: its transaction began IMMEDIATE
+        )
+        row = connection.execute(query).first()
+        if row is None or row.epoch != epoch:
+            newest = "nobody" if row is None else f"epoch {row.epoch}"
+            raise Fenced(
+                f"partition {topic}-{partition} is owned by {newest}, this task has epoch {epoch}",
+                where=f"connector {self.connector!r}, table {TABLE}",
+                hint="nothing was written; the newer task continues",
+            )
+        return None if row.next_offset is None else int(row.next_offset)
+
+    def advance(self, connection: Connection, topic: str, partition: int, next_offset: int) -> None:
+        """Record the next offset; commits with the rows."""
+        update = self.table.update().where(*self._is(topic, partition)).values(next_offset=next_offset)
+        connection.execute(update)
+
+    def _claim(self, connection: Connection, topic: str, partition: int) -> Start:
+        row = {"connector": self.connector, "topic": topic, "partition": partition, "epoch": 0}
+        connection.execute(_insert_unless_there(connection, self.table).values(**row))
+        raised = self.table.update().where(*self._is(topic, partition)).values(epoch=self.table.c.epoch + 1)
+        connection.execute(raised)  # from here on this transaction holds the row
+        query = sa.select(self.table.c.next_offset, self.table.c.epoch).where(*self._is(topic, partition))
+        found = connection.execute(query).one()
+        return Start(None if found.next_offset is None else int(found.next_offset), int(found.epoch))
+
+    def _is(self, topic: str, partition: int) -> tuple[sa.ColumnElement[bool], ...]:
+        columns = self.table.c
+        return columns.connector == self.connector, columns.topic == topic, columns.partition == partition
+
+
+def _insert_unless_there(connection: Connection, table: sa.Table) -> sa.Insert:
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    if connection.dialect.name == "sqlite":
+        return sqlite.insert(table).on_conflict_do_nothing()
+    return mysql.insert(table).prefix_with("IGNORE")
