@@ -1,0 +1,110 @@
+"""Settings of the parts from `--set PART.key=value` and `--config FILE`, checked before anything starts.
+
+A file is TOML: one table per part, dotted keys or nested tables. `--set` wins over the file. Every problem is
+reported at once, with the nearest key. The settings class of a part is imported only when it has a setting.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from tidelock.cli.up.parts import PARTS
+from tidelock.config import ConfigError, Problem, Settings, nearest
+from tidelock.errors import UsageError
+
+SETTINGS = {
+    "registry": "tidelock.discovery.settings:RegistrySettings",
+    "broker": "tidelock.broker.settings:BrokerSettings",
+    "connect": "tidelock.connect.runtime.settings:StandaloneSettings",
+}
+
+
+class ConfigFileError(UsageError):
+    """A configuration file cannot be read."""
+
+    code = "TID-706"
+
+
+def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[str, str]]:
+    """Return part -> Java key -> text.
+
+    Raises:
+        ConfigError: with every unknown part, unknown key and bad value.
+        ConfigFileError: the file cannot be read.
+    """
+    pairs = [*(from_file(file) if file else ()), *map(split, assignments)]
+    settings: dict[str, dict[str, str]] = {}
+    problems: list[Problem] = []
+    for name, value in pairs:
+        part, _, key = name.partition(".")
+        if part in PARTS and key:
+            settings.setdefault(part, {})[key] = value
+        else:
+            problems.append(_misplaced(name, value))
+    for part, given in settings.items():
+        problems += [
+            Problem(f"{part}.{one.key}", one.value, one.why, one.nearest and f"{part}.{one.nearest}")
+            for one in settings_class(part).examine(given)[1]
+            if one.value is not None
+        ]
+    if problems:
+        raise ConfigError(tuple(problems), where=str(file) if file else "--set")
+    return settings
+
+
+def split(assignment: str) -> tuple[str, str]:
+    """Split `broker.num.partitions=4`."""
+    name, equals, value = assignment.partition("=")
+    if not equals or not name.strip():
+        raise UsageError(f"--set {assignment!r} is not KEY=VALUE", hint="--set broker.num.partitions=4")
+    return name.strip(), value.strip()
+
+
+def from_file(path: Path) -> list[tuple[str, str]]:
+    """Read a TOML or properties file into dotted names and texts."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigFileError(f"cannot read the configuration: {error}", where=str(path)) from error
+    import tomllib  # only when a file was given
+
+    try:
+        return list(flattened(tomllib.loads(text)))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigFileError(
+            f"not valid TOML: {error}", where=str(path), hint="use .toml, or .properties for Java's format"
+        ) from error
+
+
+def flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Turn nested tables into dotted names, and values into the texts that a properties file would hold."""
+    for name, value in table.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", _text(value)
+
+
+def settings_class(part: str) -> type[Settings]:
+    """Return the settings class of a part."""
+    module, _, name = SETTINGS[part].partition(":")
+    found: type[Settings] = getattr(importlib.import_module(module), name)
+    return found
+
+
+def _misplaced(name: str, value: str) -> Problem:
+    part = name.partition(".")[0]
+    near = nearest(part, PARTS)
+    meant = f"{near}.{name.partition('.')[2]}" if near and "." in name else None
+    return Problem(name, value, f"must start with {', '.join(f'{known}.' for known in PARTS)}", meant)
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        return ",".join(_text(item) for item in value)
+    return str(value)

@@ -1,0 +1,222 @@
+"""One run of `tidelock up`, from the wish on the command line to the last process's end.
+
+Order: check the wish, take the data folder, wait for what an earlier run left behind, bind every port, start
+the processes, then tell (state file, ready file, banner). Whatever fails before the end undoes what was done.
+"""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from tidelock import __version__
+from tidelock.cli.up import banner, configuration, processes, state
+from tidelock.cli.up.parts import PARTS, Part, chosen
+from tidelock.cli.up.supervisor import Supervisor
+from tidelock.errors import ConflictError, UsageError
+from tidelock.runtime import SystemClock, bind_loopback
+
+LOCK_PATIENCE = 0.5
+ORPHAN_PATIENCE = 15.0
+
+
+class OtherPartsRunError(ConflictError):
+    """Another `up` has this data folder and does not run the parts that are wanted."""
+
+    code = "TID-707"
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the user asked for."""
+
+    parts: Sequence[Part]
+    data: Path
+    memory: bool = False
+    any_port: bool = False
+    port_base: int | None = None
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    ready_file: Path | None = None
+
+    @classmethod
+    def of(cls, names: Sequence[str], options: Mapping[str, Any]) -> Wish:
+        """Check the command line.
+
+        Raises:
+            UsageError, ConfigError: with what is wrong.
+        """
+        if options["any_port"] and options["port_base"] is not None:
+            raise UsageError("--any-port and --port-base exclude each other", where="tidelock up")
+        parts = chosen(names)
+        settings: Mapping[str, Mapping[str, str]] = {}
+        if options["assignments"] or options["config"]:
+            settings = configuration.gathered(options["assignments"], options["config"])
+        return cls(
+            parts,
+            options["data"],
+            options["memory"],
+            options["any_port"],
+            options["port_base"],
+            settings,
+            options["ready_file"],
+        )
+
+    def port(self, part: Part) -> int:
+        """Return the port that a part is to take; 0 is any."""
+        if self.any_port:
+            return 0
+        return part.port if self.port_base is None else self.port_base + list(PARTS).index(part.name)
+
+
+def up(wish: Wish) -> int:
+    """Run until a signal comes; returns the exit code."""
+    with ExitStack() as stack:
+        data = stack.enter_context(_folder(wish))
+        clock = SystemClock()
+        held = _locked(data, clock)
+        if held is None:
+            return _attach(wish, data)
+        stack.callback(held.close)
+        _wait_for_orphans(data, clock)
+        wanted = _bound(wish)
+        run = Run(wish, data)
+        run.forget()  # what an `up` that was killed left
+        supervisor = Supervisor(wanted, data, clock, run.say, run.tell)
+        run.supervisor = supervisor
+        stack.callback(run.forget)
+        stack.callback(supervisor.stop)
+        if not supervisor.start():
+            return 130
+        run.greet()
+        supervisor.run()
+    return 0
+
+
+class Run:
+    """Tells the user and other commands what runs."""
+
+    supervisor: Supervisor
+
+    def __init__(self, wish: Wish, data: Path) -> None:
+        self._wish = wish
+        self._data = data
+        self._files = [data / state.STATE_FILE]
+        if wish.ready_file is not None:
+            self._files.append(wish.ready_file)
+
+    def say(self, line: str) -> None:
+        """Show one line of news."""
+        click.echo(line, err=True)
+
+    def greet(self) -> None:
+        """Write the files and the banner: everything accepts."""
+        self.tell()
+        running = self.supervisor
+        details = {one.part.name: one.detail for one in running.parts}
+        text = banner.lines(__version__, running.addresses, details, str(self._data), self._wish.memory)
+        last = banner.ready_line(processes.own_age(), running.addresses)
+        click.echo("\n".join([*text, last]))
+        sys.stdout.flush()
+
+    def tell(self) -> None:
+        """Replace the state file and the ready file."""
+        pids = {"up": processes.own_pid(), **self.supervisor.pids}
+        now = state.Running(
+            data=str(self._data),
+            version=__version__,
+            started={name: processes.start_ticks(pid) for name, pid in pids.items()},
+            addresses=self.supervisor.addresses,
+            pids=pids,
+        )
+        for path in self._files:
+            state.write(path, now)
+
+    def forget(self) -> None:
+        """Remove the files: nothing runs any more."""
+        for path in self._files:
+            state.forget(path)
+
+
+@contextmanager
+def _folder(wish: Wish) -> Iterator[Path]:
+    if wish.memory:
+        folder = Path(tempfile.mkdtemp(prefix="tidelock-"))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+        return
+    try:
+        wish.data.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot use the data folder: {error.strerror}", where=str(wish.data)) from error
+    yield wish.data.resolve()
+
+
+def _bound(wish: Wish) -> list[tuple[Part, socket.socket, Mapping[str, str]]]:
+    """Bind every port, or none."""
+    bound: list[tuple[Part, socket.socket, Mapping[str, str]]] = []
+    try:
+        for part in wish.parts:
+            sock = bind_loopback(wish.port(part), what=part.name)
+            bound.append((part, sock, wish.settings.get(part.name, {})))
+    except ConflictError:
+        for _, sock, _ in bound:
+            sock.close()
+        raise
+    return bound
+
+
+def _locked(data: Path, clock: SystemClock) -> Any:
+    """Take the folder; short patience, because a stopping `up` lets go of it as its last act."""
+    deadline = clock.monotonic() + LOCK_PATIENCE
+    while True:
+        held = state.lock(data)
+        if held is not None or state.read(data) is not None or clock.monotonic() >= deadline:
+            return held
+        processes.pause(0.02)
+
+
+def _attach(wish: Wish, data: Path) -> int:
+    """Show what runs here already."""
+    running = state.read(data)
+    if running is None:
+        raise ConflictError(
+            "another `tidelock up` is starting or stopping in this data folder",
+            where=str(data),
+            hint="try again in a moment, or use another folder: --data DIR",
+        )
+    missing = [part.name for part in wish.parts if part.name not in running.addresses]
+    if missing:
+        raise OtherPartsRunError(
+            f"`tidelock up` runs here already (pid {running.pid}), without {', '.join(missing)}",
+            where=str(data),
+            hint="tidelock down, then start it with all the parts you want; or use another --data DIR",
+        )
+    text = banner.lines(running.version, running.addresses, {}, str(data), memory=False)
+    click.echo("\n".join([*text, f"Runs already (pid {running.pid}).  tidelock status  ·  tidelock down"]))
+    if wish.ready_file is not None:
+        state.write(wish.ready_file, running)
+    return 0
+
+
+def _wait_for_orphans(data: Path, clock: SystemClock) -> None:
+    """Wait for parts of an `up` that was killed: they stop by themselves, or are ended here."""
+    before = state.recorded(data)
+    if before is None:
+        return
+    deadline = clock.monotonic() + ORPHAN_PATIENCE
+    for name, pid in before.pids.items():
+        while processes.is_alive(pid, before.started.get(name, 0)):
+            if clock.monotonic() >= deadline:
+                processes.kill_group(pid)
+            processes.pause(0.02)
