@@ -223,3 +223,38 @@ def read_int8s(buf: Buffer, pos: int, count: int) -> list[int]:
 def write_int8s(out: bytearray, values: Sequence[int]) -> None:
     """Append int8 values without their count."""
     out += struct.pack(f">{len(values)}b", *values)
+
+
+def read_varint(buf: Buffer, pos: int) -> tuple[int, int]:
+    """Read a signed (zigzag) varint of at most ten bytes, as record fields use it; int64.
+
+    Raises:
+        MalformedMessage: longer.
+        IndexError: the buffer ends inside it.
+
+    Source: Kafka `ByteUtils.readVarlong`.
+    """
+    value = buf[pos]
+    pos += 1
+    if value > 0x7F:
+        value &= 0x7F
+        shift = 7
+        while True:
+            byte = buf[pos]
+            pos += 1
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                break
+            shift += 7
+            if shift > 63:
+                raise MalformedMessage("a varint is longer than ten bytes")
+    return (value >> 1) ^ -(value & 1), pos
+
+
+def write_varint(out: bytearray, value: int) -> None:
+    """Append a signed (zigzag) varint; `value` is an int64."""
+    value = value << 1 if value >= 0 else (-value << 1) - 1
+    while value > 0x7F:
+        out.append(value & 0x7F | 0x80)
+        value >>= 7
+    out.append(value)
