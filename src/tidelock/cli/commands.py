@@ -64,6 +64,10 @@ def verbose_option() -> click.Option:
     )
 
 
+class ReaderGoneError(Exception):
+    """Nobody reads standard output any more; click would make a failure of it."""
+
+
 class HouseCommand(click.Command):
     """A command whose help shows examples and the exit codes that scripts care about.
 
@@ -83,6 +87,13 @@ class HouseCommand(click.Command):
         self.examples = examples
         self.exits = dict(exits or {})
         self.params.append(verbose_option())
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; returns its exit code."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise ReaderGoneError from error
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the examples and exit codes under the options."""

@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from tidelock.cli.commands import Session
+from tidelock.cli.commands import ReaderGoneError, Session
 from tidelock.errors import TidelockError, UsageError
 
 INTERRUPTED = 130  # 128 + SIGINT
@@ -42,7 +42,7 @@ def guarded(run: Callable[[], Any], session: Session) -> int:
         return show(translated(error), session)
     except TidelockError as error:
         return show(error, session)
-    except BrokenPipeError:
+    except (BrokenPipeError, ReaderGoneError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # the interpreter flushes once more
         return PIPE_CLOSED
 
