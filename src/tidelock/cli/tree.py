@@ -32,4 +32,36 @@ TREE: dict[str, Leaf | Branch] = {
     "down": Leaf("Stop what `tidelock up` runs in a data folder.", "tidelock.cli.down"),
     "status": Leaf("Show what runs: parts, processes, addresses, health, memory.", "tidelock.cli.status"),
     "logs": Leaf("Show what the parts wrote to their logs.", "tidelock.cli.logs"),
+    "connect": Branch(
+        "Connectors of a Connect worker.",
+        {
+            "plugins": Leaf("List the connector plugins of the worker.", "tidelock.cli.connect.plugins"),
+            "ls": Leaf("List the connectors, with the states of their tasks.", "tidelock.cli.connect.ls"),
+            "apply": Leaf(
+                "Create or update connectors from files, JSON or Java properties.",
+                "tidelock.cli.connect.apply",
+            ),
+            "status": Leaf(
+                "Show a connector and its tasks, and why a task failed.", "tidelock.cli.connect.status"
+            ),
+            "pause": Leaf(
+                "Pause connectors: their tasks stay, and do nothing until they are resumed.",
+                "tidelock.cli.connect.pause",
+            ),
+            "resume": Leaf("Resume connectors that are paused or stopped.", "tidelock.cli.connect.resume"),
+            "restart": Leaf(
+                "Restart a connector and its tasks, or what of it failed.", "tidelock.cli.connect.restart"
+            ),
+            "delete": Leaf("Delete connectors; their offsets are kept.", "tidelock.cli.connect.delete"),
+        },
+    ),
+    "service": Branch(
+        "Services in the registry.",
+        {
+            "ls": Leaf(
+                "List the services and their instances, as the registry knows them.",
+                "tidelock.cli.service.ls",
+            ),
+        },
+    ),
 }

@@ -1,7 +1,8 @@
 """Settings of the parts from `--set PART.key=value` and `--config FILE`, checked before anything starts.
 
-A file is TOML: one table per part, dotted keys or nested tables. `--set` wins over the file. Every problem is
-reported at once, with the nearest key. The settings class of a part is imported only when it has a setting.
+A file is TOML (one table per part, dotted keys or nested tables) or Java properties (PART.KEY=VALUE).
+`--set` wins over it. Every problem is reported at once, with the nearest key. The settings class of a part is
+imported only when it has a setting.
 """
 
 from __future__ import annotations
@@ -69,6 +70,10 @@ def from_file(path: Path) -> list[tuple[str, str]]:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFileError(f"cannot read the configuration: {error}", where=str(path)) from error
+    if path.suffix == ".properties":
+        from tidelock.cli.properties import load  # only for this kind of file
+
+        return list(load(path).items())
     import tomllib  # only when a file was given
 
     try:

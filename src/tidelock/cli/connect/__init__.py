@@ -1,0 +1,1 @@
+"""Commands on connectors: everything but `standalone` speaks only Connect's REST interface."""

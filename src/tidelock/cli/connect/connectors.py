@@ -1,0 +1,115 @@
+"""What the commands know about connectors: rows from REST documents, and connector files.
+
+A connector file is JSON (`{"name": ..., "config": {...}}`, a flat configuration, or a list of either) or Java
+properties; both need a name. Rules are functions of documents; `listed` and the commands ask the worker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from tidelock.cli.rest import ask
+from tidelock.errors import UsageError
+
+
+class ConnectorFileError(UsageError):
+    """A connector file cannot be read or names no connector."""
+
+    code = "TID-726"
+
+
+def listed(url: str) -> list[dict[str, Any]]:
+    """Ask a worker for all its connectors."""
+    _, found = ask("connect", url, "GET", "/connectors?expand=status&expand=info")
+    return [row(name, one) for name, one in sorted(found.items())]
+
+
+def row(name: str, document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one connector of the expanded list as a row."""
+    status, info = document.get("status", {}), document.get("info", {})
+    states = Counter(task["state"] for task in status.get("tasks", ()))
+    return {
+        "name": name,
+        "type": status.get("type") or info.get("type"),
+        "state": status.get("connector", {}).get("state"),
+        "tasks": ", ".join(f"{count} {state}" for state, count in sorted(states.items())) or "none",
+        "class": info.get("config", {}).get("connector.class", "").rpartition(".")[2] or None,
+        "failed": failed(status),
+    }
+
+
+def failed(status: Mapping[str, Any]) -> bool:
+    """Whether a connector or one of its tasks is FAILED."""
+    parts = [status.get("connector", {}), *status.get("tasks", ())]
+    return any(part.get("state") == "FAILED" for part in parts)
+
+
+def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
+    """Read (name, configuration) pairs from a connector file; "-" is JSON on standard input.
+
+    Raises:
+        ConnectorFileError: with what is wrong and where.
+    """
+    where = str(path)
+    if path.suffix == ".properties":
+        from tidelock.cli.properties import load  # only for this kind of file
+
+        return [_named(load(path), where)]
+    try:
+        text = _standard_input() if where == "-" else path.read_text(encoding="utf-8")
+        found = json.loads(text)
+    except (OSError, ValueError) as error:
+        raise ConnectorFileError(f"cannot read the connector: {error}", where=where) from error
+    items = found if isinstance(found, list) else [found]
+    if not items:
+        raise ConnectorFileError("the file names no connector", where=where)
+    return [_from_json(item, where) for item in items]
+
+
+def changes(old: Mapping[str, str] | None, new: Mapping[str, str]) -> Iterator[dict[str, str | None]]:
+    """Yield each key whose value differs, with the old and new value (None: not there)."""
+    before = old or {}
+    for name in sorted({*before, *new}):
+        if before.get(name) != new.get(name):
+            yield {"key": name, "old": before.get(name), "new": new.get(name)}
+
+
+def verdict(old: Mapping[str, str] | None, new: Mapping[str, str]) -> str:
+    """Say what applying a configuration does: created, updated or unchanged."""
+    if old is None:
+        return "created"
+    return "updated" if any(changes(old, new)) else "unchanged"
+
+
+def _from_json(item: object, where: str) -> tuple[str, dict[str, str]]:
+    if not isinstance(item, dict):
+        raise ConnectorFileError("a connector is a JSON object", where=where)
+    config = item.get("config", item)
+    if not isinstance(config, dict):
+        raise ConnectorFileError("`config` is not a JSON object", where=where)
+    named = {"name": item["name"], **config} if "name" in item else config
+    return _named({str(name): _text(value) for name, value in named.items()}, where)
+
+
+def _named(config: dict[str, str], where: str) -> tuple[str, dict[str, str]]:
+    if not config.get("name"):
+        raise ConnectorFileError(
+            "the connector has no name", where=where, hint='add "name": "my-connector" to the file'
+        )
+    return config["name"], config
+
+
+def _text(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _standard_input() -> str:
+    import sys
+
+    return sys.stdin.read()

@@ -1,0 +1,1 @@
+"""Commands on services: what the registry knows."""
