@@ -46,7 +46,7 @@ class Preservation:
         if not self.leases:
             return "Nobody is registered, so there is nothing to preserve."
         count = f"{self.expired} of {self.leases} leases ({self.expired / self.leases:.0%})"
-        limits = f"limits: {self.minimum} leases and {self.share:.0%} of all, both must be reached"
+        limits = f"it starts at {self.minimum} leases and {self.share:.0%} of all"
         if not self.is_enabled:
             return f"Self-preservation is switched off. {count} ended without a heartbeat and were evicted."
         if self.is_active:
@@ -56,5 +56,9 @@ class Preservation:
                 "It ends when they renew, leave, or refuse."
             )
         if not self.expired:
-            return f"Self-preservation is off: all {self.leases} leases are renewed in time ({limits})."
-        return f"Self-preservation is off: {count} ended without a heartbeat ({limits}); they were evicted."
+            return (
+                f"Self-preservation is not active: all {self.leases} leases are renewed in time ({limits})."
+            )
+        return (
+            f"Self-preservation is not active: {count} ended without a heartbeat and were evicted ({limits})."
+        )

@@ -213,7 +213,7 @@ class Registry:
             refused: leases whose host refused a connection since they expired.
         """
         self._give_back_lost_time(now)
-        expired = [lease for lease in self._leases() if lease.is_expired(now)]
+        expired = [lease for lease in self.leases() if lease.is_expired(now)]
         gone = [lease for lease in expired if lease.key in refused]
         rest = [lease for lease in expired if lease.key not in refused]
         evicted = [self._remove(lease, now, "was evicted: its host refuses connections") for lease in gone]
@@ -230,9 +230,14 @@ class Registry:
 
     def preservation(self, now: Moment) -> Preservation:
         """Return the verdict of self-preservation at this moment."""
-        return self._judge(sum(lease.is_expired(now) for lease in self._leases()), now)
+        return self._judge(sum(lease.is_expired(now) for lease in self.leases()), now)
 
     # what readers see
+
+    def leases(self) -> Iterator[Lease]:
+        """Yield every lease; readers must not change them."""
+        for leases in self._apps.values():
+            yield from leases.values()
 
     def applications(self) -> dict[str, list[Instance]]:
         """Return all instances by application, expired ones included, as Netflix does."""
@@ -259,7 +264,7 @@ class Registry:
         """Return the instances that carry a virtual name, compared exactly."""
         return [
             lease.shown()
-            for lease in self._leases()
+            for lease in self.leases()
             if name in (lease.instance.secure_vips if is_secure else lease.instance.vips)
         ]
 
@@ -276,13 +281,13 @@ class Registry:
 
     def hashcode(self) -> str:
         """Return `apps__hashcode` over everything registered."""
-        return hashcode(lease.instance.status for lease in self._leases())
+        return hashcode(lease.instance.status for lease in self.leases())
 
     def overrides(self) -> dict[str, Status]:
         """Return the overrides in force, by instance id."""
         return {
             lease.instance.instance_id: lease.override
-            for lease in self._leases()
+            for lease in self.leases()
             if lease.override is not None
         }
 
@@ -303,10 +308,6 @@ class Registry:
             self._note(lease.key, now, lease.shown())
 
     # inside
-
-    def _leases(self) -> Iterator[Lease]:
-        for leases in self._apps.values():
-            yield from leases.values()
 
     def _lease(self, app: str, instance_id: str) -> Lease | None:
         return self._apps.get(app.upper(), {}).get(instance_id)
@@ -361,7 +362,7 @@ class Registry:
             return
         late = now.monotonic - last - self.policy.eviction_interval
         if late > self.policy.eviction_interval:
-            for lease in self._leases():
+            for lease in self.leases():
                 lease.extend(late, now)
 
 

@@ -24,8 +24,8 @@ def test_both_limits_must_be_reached(expired: int, leases: int, active: bool) ->
     ("verdict", "words"),
     [
         (Preservation(0, 0), ["Nobody is registered"]),
-        (Preservation(0, 5), ["is off", "all 5 leases are renewed in time"]),
-        (Preservation(1, 5), ["is off", "1 of 5 leases (20%)", "3 leases and 15%"]),
+        (Preservation(0, 5), ["not active", "all 5 leases are renewed in time"]),
+        (Preservation(1, 5), ["not active", "1 of 5 leases (20%)", "3 leases and 15%"]),
         (Preservation(4, 10), ["is ON", "4 of 10 leases (40%)", "3 leases and 15%", "broken network"]),
         (Preservation(4, 10, is_enabled=False), ["switched off", "4 of 10"]),
     ],
