@@ -1,0 +1,299 @@
+"""The SQL sink: batches into tables of PostgreSQL, MySQL/MariaDB or SQLite, exactly once.
+
+Each `put` is one transaction: lock and check the partition's ledger row, leave out what is already there,
+write, record the next offset, commit. So a task that dies anywhere starts behind its last row, a lost commit
+answer is harmless, and a task whose partition has moved on is refused (tidelock.sql.ledger). With
+`tidelock.exactly.once=false` there is no ledger and the worker's commits decide: at least once.
+
+Source: Confluent `io.confluent.connect.jdbc.sink.{JdbcSinkTask, BufferedRecords}`.
+"""
+
+from __future__ import annotations
+
+import bisect
+import datetime
+import itertools
+import time
+import zoneinfo
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
+
+from sqlalchemy.engine import Connection, Engine
+
+from tidelock.config import Problem
+from tidelock.connect.api import (
+    ConnectError,
+    DataError,
+    Offsets,
+    RecordBatch,
+    RetriableError,
+    SinkConnector,
+    SinkTask,
+    SinkTaskContext,
+    TopicPartition,
+)
+from tidelock.connect.connectors.jdbc.mapping import Mapping as RowMapping
+from tidelock.connect.connectors.jdbc.mapping import Row, mapping_for, require_schema
+from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
+from tidelock.connect.connectors.jdbc.tables import find_target
+from tidelock.errors import TidelockError
+from tidelock.sql import (
+    Dialect,
+    Kind,
+    Ledger,
+    TableName,
+    Writer,
+    dialect_for,
+    open_engine,
+    parse_url,
+    reduce_changes,
+    translated,
+    writer_for,
+)
+from tidelock.sql.errors import Fenced, SqlError
+
+T = TypeVar("T")
+
+
+class JdbcSinkTask(SinkTask):
+    """Writes the batches of its partitions.
+
+    Args:
+        sleep: waits between attempts to connect at the start.
+    """
+
+    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._sleep = sleep
+        self._attempts = 0
+        self._epochs: dict[TopicPartition, int] = {}
+        self._plans: dict[tuple[object, ...], tuple[RowMapping, Writer | None]] = {}
+        self._engine: Engine | None = None
+
+    def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
+        """See SinkTask."""
+        self._context = context
+        self._settings = settings = JdbcSinkSettings.parse(props, strict=False, where=context.connector)
+        password = settings.connection_password
+        self._url = parse_url(
+            settings.connection_url,
+            user=settings.connection_user,
+            password=password.reveal() if password is not None else None,
+        )
+        self._zone = zoneinfo.ZoneInfo(settings.db_timezone)
+        self._ledger = Ledger(context.connector)
+        self._engine = open_engine(self._url, writer=True, pool_size=1, max_overflow=1)
+        self._dialect = self._connected(self._read_dialect)
+
+    def open(self, partitions: Sequence[TopicPartition]) -> Offsets | None:
+        """See SinkTask; the answer comes from the ledger in the target."""
+        if not self._settings.exactly_once:
+            return None
+        starts = self._connected(lambda: self._claim(partitions))
+        self._epochs.update({partition: epoch for partition, (_, epoch) in starts.items()})
+        return {partition: offset for partition, (offset, _) in starts.items() if offset is not None}
+
+    def put(self, batch: RecordBatch) -> None:
+        """See SinkTask."""
+        if not len(batch):
+            return
+        try:
+            with translated(self._url):
+                mapping, writer = self._plan(batch)
+                with self._running.begin() as connection:
+                    self._write(connection, batch, mapping, writer)
+        except SqlError as error:
+            raise self._verdict(error) from error
+        self._attempts = 0
+
+    def close(self, partitions: Sequence[TopicPartition]) -> None:
+        """See SinkTask."""
+        for partition in partitions:
+            self._epochs.pop(partition, None)
+
+    def stop(self) -> None:
+        """See SinkTask."""
+        if self._engine is not None:
+            self._engine.dispose()
+
+    @property
+    def _running(self) -> Engine:
+        if self._engine is None:
+            raise ConnectError("the task was not started")
+        return self._engine
+
+    def _read_dialect(self) -> Dialect:
+        with self._running.connect() as connection:
+            return dialect_for(connection)
+
+    def _claim(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int | None, int]]:
+        with self._running.begin() as connection:
+            self._ledger.create(connection)
+        with self._running.begin() as connection:
+            claimed = self._ledger.claim(connection, partitions)
+        return {TopicPartition(*pair): (start.next_offset, start.epoch) for pair, start in claimed.items()}
+
+    def _connected(self, action: Callable[[], T]) -> T:
+        """Run what needs the database at the start, as often as connection.attempts allows."""
+        for attempt in itertools.count(1):
+            try:
+                with translated(self._url):
+                    return action()
+            except SqlError as error:
+                if not error.retriable or attempt >= self._settings.connection_attempts:
+                    raise
+            self._sleep(self._settings.connection_backoff_ms / 1000)
+        raise AssertionError("unreachable")
+
+    def _plan(self, batch: RecordBatch) -> tuple[RowMapping, Writer | None]:
+        """Return how this batch's records become rows, and the writer; made once per table and schemas."""
+        plan = (batch.topic, batch.key_schema, batch.value_schema)
+        if plan not in self._plans:
+            self._check(batch)
+            mapping = mapping_for(self._settings, batch.key_schema, batch.value_schema)
+            name = TableName.parse(self._settings.table_name_format.replace("${topic}", batch.topic))
+            if batch.value_schema is None and not self._table_exists(name):
+                return mapping, None  # nothing but deletes, from a table that is not there
+            target = find_target(self._running, self._dialect, self._settings, name, mapping)
+            self._plans[plan] = mapping, writer_for(self._dialect, target)
+        return self._plans[plan]
+
+    def _check(self, batch: RecordBatch) -> None:
+        if len(batch.tombstones) < len(batch):
+            require_schema(batch.value_schema, "value", batch.topic)
+        if self._settings.pk_mode == "record_key":
+            require_schema(batch.key_schema, "key", batch.topic)
+
+    def _table_exists(self, name: TableName) -> bool:
+        with self._running.connect() as connection:
+            return self._dialect.find(connection, name) is not None
+
+    def _write(
+        self, connection: Connection, batch: RecordBatch, mapping: RowMapping, writer: Writer | None
+    ) -> None:
+        partition = batch.topic_partition
+        next_offset = batch.next_offset
+        if self._settings.exactly_once:
+            if partition not in self._epochs:
+                raise Fenced(f"partition {partition} is not open in this task")
+            done = self._ledger.admit(connection, *partition, self._epochs[partition])
+            if done is not None and batch.offsets[0] < done:
+                batch = batch.take(range(bisect.bisect_left(batch.offsets, done), len(batch)))
+            if not len(batch):
+                return
+            self._ledger.advance(connection, *partition, next_offset)
+        if writer is not None:
+            self._write_rows(connection, batch, mapping, writer)
+
+    def _write_rows(
+        self, connection: Connection, batch: RecordBatch, mapping: RowMapping, writer: Writer
+    ) -> None:
+        if not self._settings.delete_enabled and batch.tombstones:
+            raise DataError(
+                "a record has no value, and delete.enabled is false",
+                where=f"topic {batch.topic}",
+                hint="set delete.enabled=true and pk.mode=record_key, or filter tombstones out",
+                index=batch.tombstones[0],
+            )
+        keys = mapping.keys(batch)
+        rows = self._in_zone(mapping.rows(batch, keys), writer)
+        if self._settings.insert_mode == "insert":
+            for deletes, keys_run, rows_run in _runs(keys, rows):
+                if deletes:
+                    writer.delete(connection, list(dict.fromkeys(keys_run)))
+                else:
+                    writer.insert(connection, rows_run)
+            return
+        changes = reduce_changes(keys, rows)
+        write = writer.upsert if self._settings.insert_mode == "upsert" else writer.update
+        writer.delete(connection, changes.deletes)
+        write(connection, changes.upserts)
+
+    def _in_zone(self, rows: list[Row | None], writer: Writer) -> list[Row | None]:
+        """Turn instants into wall-clock time of db.timezone, for columns that keep no zone."""
+        if self._settings.db_timezone == "UTC":
+            return rows
+        columns = writer.target.table.require(writer.target.columns)
+        places = {
+            place
+            for place, column in enumerate(columns)
+            if column.type.kind is Kind.TIMESTAMP and "with time zone" not in column.type.declared
+        }
+        return [
+            None
+            if row is None
+            else tuple(_wall(one, self._zone) if place in places else one for place, one in enumerate(row))
+            for row in rows
+        ]
+
+    def _verdict(self, error: SqlError) -> TidelockError:
+        """Say what a failed transaction means: try again, or fail the task."""
+        self._running.dispose()  # whatever state its connections are in
+        self._plans.clear()  # and whatever became of the table
+        if isinstance(error, Fenced):
+            return error
+        if not error.retriable:
+            return ConnectError(error.what, where=error.where, hint=error.hint)
+        self._attempts += 1
+        if self._attempts > self._settings.max_retries:
+            return ConnectError(
+                f"gave up after {self._settings.max_retries} retries: {error.what}",
+                where=error.where,
+                hint="restart the task when the database is back; nothing is lost",
+            )
+        self._context.retry_after(self._settings.retry_backoff_ms / 1000)
+        return RetriableError(error.what, where=error.where)
+
+
+class JdbcSinkConnector(SinkConnector):
+    """Writes topics into tables of PostgreSQL, MySQL/MariaDB or SQLite, exactly once."""
+
+    settings = JdbcSinkSettings
+    task_class = JdbcSinkTask
+
+    def validate(self, props: Mapping[str, str]) -> list[Problem]:
+        """See Connector: the URL and its driver, and the combinations of pk.mode."""
+        values, problems = JdbcSinkSettings.examine(props, strict=False)
+        found: list[Problem] = []
+        if "connection_url" in values:
+            found += _url_problems(values["connection_url"])
+        if problems:
+            return found  # the worker reports these; combinations need all values
+        return found + list(_combinations(JdbcSinkSettings(**values)))
+
+
+def _url_problems(text: str) -> list[Problem]:
+    try:
+        open_engine(text).dispose()
+    except TidelockError as error:
+        why = f"{error.what}; {error.hint}" if error.hint else error.what
+        return [Problem("connection.url", "[hidden]", why)]
+    return []
+
+
+def _combinations(settings: JdbcSinkSettings) -> Iterator[Problem]:
+    if settings.delete_enabled and settings.pk_mode != "record_key":
+        yield Problem("delete.enabled", "true", "needs pk.mode=record_key")
+    if settings.insert_mode != "insert" and settings.pk_mode == "none":
+        why = f"insert.mode={settings.insert_mode} needs a primary key: kafka, record_key or record_value"
+        yield Problem("pk.mode", "none", why)
+    if settings.pk_mode == "kafka" and len(settings.pk_fields) not in (0, 3):
+        shown = ",".join(settings.pk_fields)
+        yield Problem("pk.fields", shown, "pk.mode=kafka needs three columns: topic, partition, offset")
+
+
+def _runs(keys: Sequence[Row], rows: Sequence[Row | None]) -> Iterator[tuple[bool, list[Row], list[Row]]]:
+    """Yield consecutive deletes or inserts: (are deletes, their keys, their rows)."""
+    places = itertools.groupby(range(len(rows)), key=lambda place: rows[place] is None)
+    for deletes, group in places:
+        members = list(group)
+        yield (
+            deletes,
+            [keys[place] for place in members],
+            [row for place in members if (row := rows[place]) is not None],
+        )
+
+
+def _wall(value: object, zone: zoneinfo.ZoneInfo) -> object:
+    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
+        return value.astimezone(zone).replace(tzinfo=None)
+    return value

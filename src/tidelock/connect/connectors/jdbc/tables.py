@@ -1,0 +1,116 @@
+"""Tables of the sink: found, created or widened as the configuration allows, and checked before rows go in.
+
+Runs its statements in transactions of its own, before the batch's transaction: MySQL commits on every DDL
+statement. What it returns is a `Target` with the columns' real names and types.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+
+from sqlalchemy.engine import Engine
+
+from tidelock.connect.connectors.jdbc.mapping import Mapping
+from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
+from tidelock.sql import Column, Dialect, Kind, Table, TableName, Target
+from tidelock.sql.engine import execute_plain
+from tidelock.sql.errors import TableNotFound, TableUnfit
+
+log = logging.getLogger(__name__)
+
+
+def find_target(
+    engine: Engine, dialect: Dialect, settings: JdbcSinkSettings, name: TableName, mapping: Mapping
+) -> Target:
+    """Return where the rows of a mapping go.
+
+    Raises:
+        TableNotFound: there is no table and auto.create is off.
+        TableUnfit: columns or a unique key are missing and may not be added.
+    """
+    with engine.connect() as connection:
+        table = dialect.find(connection, name)
+    if table is None:
+        table = _create(engine, dialect, settings, name, mapping)
+    missing = [column for column in mapping.columns if table.find(column.name) is None]
+    if missing:
+        table = _widen(engine, dialect, settings, table, missing)
+    target = Target(table, _real(table, mapping.columns), _real(table, mapping.key))
+    _check_key(settings, target)
+    _check_charset(table)
+    return target
+
+
+def _create(
+    engine: Engine, dialect: Dialect, settings: JdbcSinkSettings, name: TableName, mapping: Mapping
+) -> Table:
+    if not settings.auto_create:
+        raise TableNotFound(
+            f"there is no table {name}",
+            where=engine.url.render_as_string(),
+            hint="create it, or set auto.create=true",
+        )
+    columns = tuple(column.name for column in mapping.key)
+    wanted = Table(name, mapping.columns, columns)
+    if not wanted.columns:
+        raise TableUnfit(f"no columns are left for table {name}", hint="check fields.whitelist")
+    _run(engine, [dialect.create_table(wanted)])
+    with engine.connect() as connection:
+        return dialect.reflect(connection, name)
+
+
+def _widen(
+    engine: Engine, dialect: Dialect, settings: JdbcSinkSettings, table: Table, missing: Sequence[Column]
+) -> Table:
+    names = ", ".join(column.name for column in missing)
+    if not settings.auto_evolve:
+        raise TableUnfit(
+            f"table {table.name} has no column {names}",
+            hint="set auto.evolve=true, add it yourself, or choose the fields with fields.whitelist",
+        )
+    required = [column.name for column in missing if not column.nullable]
+    if required:
+        raise TableUnfit(
+            f"table {table.name} has no column {', '.join(required)}, and its rows would need a value",
+            hint="make the field optional or give it a default in the schema, or add the column yourself",
+        )
+    _run(engine, dialect.add_columns(table.name, missing))
+    with engine.connect() as connection:
+        return dialect.reflect(connection, table.name)
+
+
+def _run(engine: Engine, statements: Sequence[str]) -> None:
+    with engine.begin() as connection:
+        for statement in statements:
+            execute_plain(connection, statement)
+
+
+def _real(table: Table, columns: Sequence[Column]) -> tuple[str, ...]:
+    return tuple(column.name for column in table.require(column.name for column in columns))
+
+
+def _check_key(settings: JdbcSinkSettings, target: Target) -> None:
+    if settings.insert_mode != "upsert":
+        return
+    wanted = set(target.key)
+    if any(wanted == set(key) for key in (target.table.key, *target.table.unique)):
+        return
+    columns = ", ".join(target.key)
+    raise TableUnfit(
+        f"table {target.table.name} has no primary or unique key of exactly ({columns})",
+        hint="upsert needs one: add it, or set pk.fields to the table's key",
+    )
+
+
+def _check_charset(table: Table) -> None:
+    narrow = [
+        column.name
+        for column in table.columns
+        if column.type.kind is Kind.TEXT and column.charset not in (None, "utf8mb4")
+    ]
+    if narrow:
+        log.warning(
+            "columns that are not utf8mb4 refuse most of the world's characters",
+            extra={"table": str(table.name), "columns": narrow},
+        )
