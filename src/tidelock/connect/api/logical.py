@@ -13,7 +13,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable
 from dataclasses import dataclass
-from decimal import Context, Decimal, Inexact, InvalidOperation, localcontext
+from decimal import Context, Decimal, InvalidOperation
 from typing import Any
 
 from tidelock.connect.api.errors import DataError
@@ -23,8 +23,8 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 EPOCH_DAY = dt.date(1970, 1, 1).toordinal()
 DAY_MS = 86_400_000
 
-# No rounding: a value that does not fit its scale is an error, whatever its length.
-EXACT = Context(prec=100_000, Emax=1_000_000, Emin=-1_000_000, traps=[Inexact, InvalidOperation])
+# Wide enough that moving the point never rounds.
+EXACT = Context(prec=100_000, Emax=1_000_000, Emin=-1_000_000, traps=[InvalidOperation])
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +51,13 @@ def unscaled(schema: Schema, value: Decimal) -> int:
     """Return value * 10**scale as a whole number; DataError when digits would be lost."""
     scale = schema.scale
     try:
-        with localcontext(EXACT):
-            moved = value.scaleb(scale)
-            whole = int(moved)
-            if moved != whole:
-                raise Inexact
-            return whole
-    except (Inexact, InvalidOperation, ValueError, OverflowError):
+        moved = EXACT.scaleb(value, scale)
+        whole = int(moved)
+    except (InvalidOperation, ValueError, OverflowError):  # NaN, infinity, absurd exponents
         raise DataError(f"Decimal {value} does not fit the schema's scale {scale}") from None
+    if moved != whole:
+        raise DataError(f"Decimal {value} does not fit the schema's scale {scale}")
+    return whole
 
 
 def unscaled_to_bytes(number: int) -> bytes:
@@ -74,7 +73,7 @@ def decimal_from_bytes(schema: Schema, value: bytes) -> Decimal:
 
 def scaled(number: int, scale: int) -> Decimal:
     """Return number / 10**scale with exactly `scale` digits after the point."""
-    return Decimal(number).scaleb(-scale, EXACT)
+    return EXACT.scaleb(Decimal(number), -scale)
 
 
 def date_to_days(schema: Schema, value: dt.date) -> int:

@@ -92,11 +92,8 @@ class StructRows(Sequence["Struct | None"]):
         return self._rows[index]
 
     def column(self, index: int) -> list[Any]:
-        """Return one field of every record, defaults for nulls; None for a null record."""
-        default = self.schema.fields[index].schema.default
-        if default is None:
-            return [None if row is None else row[index] for row in self._rows]
-        return [None if row is None else default if row[index] is None else row[index] for row in self._rows]
+        """Return one field of every record; None for a null record."""
+        return [None if row is None else row[index] for row in self._rows]
 
     @overload
     def __getitem__(self, index: int) -> Struct | None: ...

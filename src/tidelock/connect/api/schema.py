@@ -12,6 +12,7 @@ Source: Kafka `org.apache.kafka.connect.data.{Schema, ConnectSchema, Field}`.
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from dataclasses import field as attribute  # Schema has a method of that name
@@ -99,7 +100,7 @@ class Schema:
         """The names of the struct's fields, in order."""
         return tuple(self._by_name)
 
-    @property
+    @functools.cached_property
     def scale(self) -> int:
         """Digits after the point of a Decimal schema.
 

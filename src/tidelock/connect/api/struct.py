@@ -36,7 +36,7 @@ class Struct:
 
     Args:
         schema: a struct schema.
-        values: field name -> value; absent fields are null (or their default when read).
+        values: field name -> value; absent fields get their default, or null.
 
     Raises:
         DataError: the schema is no struct, or a name is none of its fields.
@@ -48,7 +48,7 @@ class Struct:
         if schema.type is not Type.STRUCT:
             raise DataError(f"Not a struct schema: {schema.type.value}")
         self.schema = schema
-        self._row: list[Any] = [None] * len(schema.fields)
+        self._row: list[Any] = [field.schema.default for field in schema.fields]
         for name, value in (values or {}).items():
             self[name] = value
 
@@ -61,12 +61,11 @@ class Struct:
         return made
 
     def __getitem__(self, name: str) -> Any:
-        """Return a field's value, or its default where it is null."""
+        """Return a field's value; a null stays null (converters put defaults in, if so configured)."""
         field = self.schema.field(name)
         if field is None:
             raise DataError(f"{name} is not a valid field name", where=self.schema.name)
-        value = self._row[field.index]
-        return field.schema.default if value is None else value
+        return self._row[field.index]
 
     def __setitem__(self, name: str, value: Any) -> None:
         field = self.schema.field(name)
@@ -78,16 +77,9 @@ class Struct:
         """Return a field's value, or `default` where the schema has no such field."""
         return default if self.schema.field(name) is None else self[name]
 
-    def without_default(self, name: str) -> Any:
-        """Return what was set, null included."""
-        field = self.schema.field(name)
-        if field is None:
-            raise DataError(f"{name} is not a valid field name", where=self.schema.name)
-        return self._row[field.index]
-
     @property
     def row(self) -> Sequence[Any]:
-        """The values in field order, nulls as they are; do not change it."""
+        """The values in field order; do not change it."""
         return self._row
 
     def __iter__(self) -> Iterator[str]:
@@ -95,7 +87,7 @@ class Struct:
 
     def items(self) -> Iterator[tuple[str, Any]]:
         """Yield field name and value."""
-        return ((name, self[name]) for name in self.schema.field_names)
+        return zip(self.schema.field_names, self._row, strict=True)
 
     def as_dict(self) -> dict[str, Any]:
         """Return plain dicts, lists and values."""

@@ -11,7 +11,7 @@ from tidelock.connect.api import (
     last_header,
 )
 
-ROW = Schema.struct({"id": Schema.int64(), "name": Schema.string(optional=True, default="?")})
+ROW = Schema.struct({"id": Schema.int64(), "name": Schema.string(optional=True)})
 
 
 def structs() -> RecordBatch:
@@ -24,15 +24,15 @@ def test_a_record_is_a_view_of_its_place_in_the_batch() -> None:
     assert [(record.offset, record.key) for record in records] == [(10, b"1"), (11, b"2"), (14, b"3")]
     assert records[0].value == Struct(ROW, {"id": 1, "name": "a"})
     assert records[1].value is None
-    assert records[2].value["name"] == "?"
+    assert records[2].value["name"] is None
     assert records[2].timestamp is None
     assert records[2].headers == ()
     assert structs()[-1].offset == 14
 
 
 def test_columns_and_rows_come_in_the_order_asked() -> None:
-    assert structs().columns(["name", "id"]) == [["a", None, "?"], [1, None, 3]]
-    assert structs().rows(["id", "name"]) == [(1, "a"), (None, None), (3, "?")]
+    assert structs().columns(["name", "id"]) == [["a", None, None], [1, None, 3]]
+    assert structs().rows(["id", "name"]) == [(1, "a"), (None, None), (3, None)]
     assert structs().rows([]) == [(), (), ()]
 
 

@@ -1,0 +1,70 @@
+"""StringConverter: text in the topic, text in the records. Imports the api only.
+
+Source: Kafka `org.apache.kafka.connect.storage.StringConverter`, `StringConverterConfig`.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidelock.config import Importance, Settings, key
+from tidelock.connect.api import Converter, DataError, Run, Schema
+
+OPTIONAL_STRING = Schema.string(optional=True)
+
+
+def _is_encoding(value: str) -> str | None:
+    try:
+        codecs.lookup(value)
+    except LookupError:
+        return f"{value!r} is not a known character encoding"
+    return None
+
+
+class StringConverterSettings(Settings):
+    """Keys of StringConverter."""
+
+    converter_encoding: str = key(
+        default="UTF-8", importance=Importance.HIGH, check=_is_encoding, doc="Character encoding of the text."
+    )
+
+
+class StringConverter(Converter):
+    """Reads bytes as text (schema: optional string); writes any value as its text."""
+
+    settings = StringConverterSettings
+
+    def __init__(self) -> None:
+        self._encoding = "UTF-8"
+
+    def configure(self, props: Mapping[str, str], *, is_key: bool) -> None:
+        """See Converter."""
+        self._encoding = StringConverterSettings.parse(props, strict=False).converter_encoding
+
+    def decode(self, topic: str, payloads: Sequence[bytes | None]) -> list[Run]:
+        """See Converter; bytes that are no text in this encoding are an error, never replaced."""
+        values: list[str | None] = []
+        for index, payload in enumerate(payloads):
+            try:
+                values.append(None if payload is None else payload.decode(self._encoding))
+            except UnicodeDecodeError as error:
+                raise DataError(f"not {self._encoding} text: {error}", index=index) from None
+        return [Run(OPTIONAL_STRING, values)]
+
+    def encode(self, topic: str, schema: Schema | None, values: Sequence[Any]) -> list[bytes | None]:
+        """See Converter."""
+        made: list[bytes | None] = []
+        for index, value in enumerate(values):
+            try:
+                made.append(None if value is None else _text(value).encode(self._encoding))
+            except UnicodeEncodeError as error:
+                raise DataError(f"not in {self._encoding}: {error}", index=index) from None
+        return made
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"  # Java's text
+    return value.decode() if isinstance(value, bytes) else str(value)

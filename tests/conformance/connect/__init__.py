@@ -1,0 +1,1 @@
+"""Connect beside Apache Kafka: cases as data, answers made by the original classes."""
