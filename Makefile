@@ -8,7 +8,7 @@ LOCK := requirements/dev.lock
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit bench engines conformance lock format clean
+.PHONY: help demo test check unit bench engines conformance lock format reference clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ engines: $(STAMP) ## fetch Apache Kafka and its tools (Java 17 and Maven needed)
 
 format: $(STAMP) ## rewrite the code in the house's format
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+reference: $(STAMP) ## write docs/reference from the code: command line, errors
+	@$(BIN)/python tools/gen_reference.py
 
 lock: $(STAMP) ## resolve requirements/dev.lock anew
 	@$(BIN)/python tools/lock.py

