@@ -59,8 +59,8 @@ ERRORS = f"""{NOTE}
 # Errors
 
 Every error that tidelock raises on purpose, by code. The text that you see has up to three lines: what
-happened, where (`at:`), and what to do (`do:`). The exit code is the one of the command line; *retriable* says whether
-trying again can help.
+happened, where (`at:`), and what to do (`do:`). The exit code is the one of the command line; *retriable*
+says whether trying again can help.
 
 | code | class | exit | retriable | |
 |---|---|---|---|---|

@@ -4,3 +4,18 @@ Every function imports its part when it is called, so that a process carries onl
 """
 
 from __future__ import annotations
+
+import socket
+
+from tidelock.cli.up.control import Job
+from tidelock.runtime import Service
+
+
+def registry(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
+    """Build the registry; its leases are in DATA/registry."""
+    from tidelock.discovery.server import RegistryServer
+    from tidelock.discovery.settings import RegistrySettings
+
+    job.folder.mkdir(parents=True, exist_ok=True)
+    settings = RegistrySettings.parse(job.settings, where="--set")
+    return RegistryServer(settings, listener, data_dir=job.folder), None
