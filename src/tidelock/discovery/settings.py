@@ -3,7 +3,7 @@
 Names are taken in Spring's relaxed forms: `eureka.server.eviction-interval-timer-in-ms` is the same key as
 `eureka.server.evictionIntervalTimerInMs`. Defaults differ from Java's where those serve large data centres
 at the price of minutes (30 s heartbeats, 60 s eviction, 30 s fetches); docs/compat/eureka.md lists the
-differences. Pure: takes mappings. May import `registry` (its Policy) and config.
+differences. Pure: takes mappings. May import `instance`, `registry` (its Policy) and config.
 
 Source: Netflix `EurekaServerConfig`, `EurekaClientConfig`, `EurekaInstanceConfig`; Spring Cloud Netflix
 `EurekaServerConfigBean`, `EurekaClientConfigBean`, `EurekaInstanceConfigBean`.
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Self
 
 from tidelock.config import Importance, Settings, key
+from tidelock.discovery.instance import Instance, Status
 from tidelock.discovery.registry import Policy
 
 DEFAULT_URL = "http://127.0.0.1:8761/eureka/"
@@ -173,3 +174,24 @@ class InstanceSettings(RelaxedSettings):
         at_least=0.1,
         doc="Seconds without a heartbeat that end the lease; 90 in Java, which waits twice as long.",
     )
+
+    def instance(self, app: str, port: int, *, status: Status = Status.UP) -> Instance:
+        """Return the instance that listens on `port`, with its URLs in the layout of Spring's actuator."""
+        host = self.ip_address if self.prefer_ip_address else self.hostname
+        shown = f"[{host}]" if ":" in host else host
+        root = f"http://{shown}:{port}"
+        return Instance(
+            app=app,
+            instance_id=self.instance_id or f"{host}:{app.lower()}:{port}",
+            host=host,
+            ip=self.ip_address,
+            port=port,
+            status=status,
+            vip=app.lower(),
+            secure_vip=app.lower(),
+            home_page_url=f"{root}/",
+            status_page_url=f"{root}/actuator/info",
+            health_check_url=f"{root}/actuator/health",
+            renewal_interval=self.renewal_interval,
+            duration=self.lease_duration,
+        )

@@ -43,3 +43,17 @@ def test_service_urls_are_a_list() -> None:
 def test_an_instance_renews_thrice_within_its_lease() -> None:
     settings = InstanceSettings()
     assert settings.lease_duration == 3 * settings.renewal_interval
+
+
+def test_an_instance_describes_itself_in_spring_s_layout() -> None:
+    instance = InstanceSettings().instance("Order-Service", 8081)
+    assert (instance.app, instance.instance_id) == ("ORDER-SERVICE", "127.0.0.1:order-service:8081")
+    assert (instance.vip, instance.address) == ("order-service", ("127.0.0.1", 8081))
+    assert instance.health_check_url == "http://127.0.0.1:8081/actuator/health"
+    assert (instance.renewal_interval, instance.duration) == (5, 15)
+
+
+def test_an_instance_can_prefer_its_address() -> None:
+    given = {"eureka.instance.prefer-ip-address": "true", "eureka.instance.ip-address": "::1"}
+    instance = InstanceSettings.relaxed(given).instance("a", 80)
+    assert (instance.host, instance.home_page_url) == ("::1", "http://[::1]:80/")
