@@ -1,8 +1,8 @@
 """Calls between services: one `@api` interface gives client and server; balancing, retry, deadline, breaker.
 
-Rules (`balance`, `retry`, `breaker`, `flow`, `wire.parser`) do no IO; `aio` and `wire` move bytes, `serve` and
-`registration` are the server's side. Names are imported on first use: a server does not pay for the client.
-The design page is docs/design/http.md.
+Rules (`balance`, `retry`, `breaker`, `flow`, `wire.parser`) do no IO; `aio` and `wire` move bytes, `serve`
+and `registration` are the server's side. Names are imported on first use: a server does not pay for the
+client. The design page is docs/design/http.md.
 """
 
 from __future__ import annotations

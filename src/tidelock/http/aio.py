@@ -38,7 +38,9 @@ class Called(msgspec.Struct, frozen=True, gc=False):
     seconds: float
 
 
-async def drive(flow: Call, service: ServiceState, label: str, pools: Pools, now: Callable[[], float]) -> Response:
+async def drive(
+    flow: Call, service: ServiceState, label: str, pools: Pools, now: Callable[[], float]
+) -> Response:
     """Run one logical call to its end; cancelling it ends the connection it uses.
 
     Raises:
@@ -51,7 +53,7 @@ async def drive(flow: Call, service: ServiceState, label: str, pools: Pools, now
     try:
         effect = next(flow)
         while True:
-            if type(effect) is Send:
+            if isinstance(effect, Send):
                 last = effect
                 peer, request, at = effect.peer, effect.request, effect.sent_at
                 data = encode(request, peer.prefix, peer.authority, effect.deadline - at, effect.attempt)

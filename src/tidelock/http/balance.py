@@ -1,7 +1,8 @@
 """Choosing an instance, and leaving out the bad ones. No IO, no clock; randomness is an argument.
 
-`Peer` is what a caller knows about one instance: calls in flight, failures in a row, until when it is ejected.
-`Peers` keeps them in step with the list of instances and offers the candidates for the next attempt:
+`Peer` is what a caller knows about one instance: calls in flight, failures in a row, until when it is
+ejected. `Peers` keeps them in step with the list of instances and offers the candidates for the next
+attempt:
 
 1. not tried yet by this call, before those tried;
 2. not ejected; one that has served its time is on probation and gets one call at a time until one succeeds;
@@ -9,8 +10,8 @@
    is more likely wrong than the whole service; those whose port refused the connection are not, since nobody
    listens there; they come last of all.
 
-Source: Envoy outlier detection (consecutive 5xx, ejection time, panic threshold) with one difference: a refused
-connection ejects at once, from 1 s doubling to 30 s. Mitzenmacher, "The power of two choices".
+Source: Envoy outlier detection (consecutive 5xx, ejection time, panic threshold) with one difference: a
+refused connection ejects at once, from 1 s doubling to 30 s. Mitzenmacher, "The power of two choices".
 """
 
 from __future__ import annotations
@@ -181,7 +182,9 @@ class Peers:
         """
         candidates = self._candidates(now) if self._ejected else self._all
         if tried:
-            candidates = [peer for peer in candidates if peer not in tried] or self._others(tried) or candidates
+            candidates = (
+                [peer for peer in candidates if peer not in tried] or self._others(tried) or candidates
+            )
         return self._picker.pick(candidates, draw) if candidates else None
 
     def has_other(self, tried: Sequence[Peer]) -> bool:

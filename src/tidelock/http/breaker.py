@@ -1,9 +1,9 @@
 """Circuit breaker over a sliding window of the last calls. No IO, no clock.
 
-Names and behaviour are Resilience4j's CircuitBreaker with a COUNT_BASED window: CLOSED, OPEN, HALF_OPEN, and the
-fixed states DISABLED, FORCED_OPEN and METRICS_ONLY. Two defaults differ: 20 calls before a verdict (100 there)
-and 10 s open (60 there). A logical call is recorded once, whatever its number of attempts: one dead instance is
-the ejection's business (`balance`), the breaker judges the service as its callers see it.
+Names and behaviour are Resilience4j's CircuitBreaker with a COUNT_BASED window: CLOSED, OPEN, HALF_OPEN,
+and the fixed states DISABLED, FORCED_OPEN and METRICS_ONLY. Two defaults differ: 20 calls before a verdict
+(100 there) and 10 s open (60 there). A logical call is recorded once, whatever its number of attempts: one
+dead instance is the ejection's business (`balance`), the breaker judges the service as its callers see it.
 
 Source: Resilience4j `CircuitBreakerConfig`, `CircuitBreakerStateMachine`, `FixedSizeSlidingWindowMetrics`.
 """
@@ -33,10 +33,17 @@ class BreakerSettings(Settings):
         default=50.0, name="failureRateThreshold", at_least=0.1, at_most=100, doc="Opens at this share, in %."
     )
     slow_call_rate_threshold: float = key(
-        default=100.0, name="slowCallRateThreshold", at_least=0.1, at_most=100, doc="Opens at this share, in %."
+        default=100.0,
+        name="slowCallRateThreshold",
+        at_least=0.1,
+        at_most=100,
+        doc="Opens at this share, in %.",
     )
     slow_call_duration_threshold: float = key(
-        default=60.0, name="slowCallDurationThreshold", at_least=0.001, doc="Seconds from which a call is slow."
+        default=60.0,
+        name="slowCallDurationThreshold",
+        at_least=0.001,
+        doc="Seconds from which a call is slow.",
     )
     sliding_window_size: int = key(
         default=100, name="slidingWindowSize", at_least=1, doc="How many calls are looked back on."
@@ -45,7 +52,10 @@ class BreakerSettings(Settings):
         default=20, name="minimumNumberOfCalls", at_least=1, doc="Calls before the first verdict."
     )
     wait_duration_in_open_state: float = key(
-        default=10.0, name="waitDurationInOpenState", at_least=0.001, doc="Seconds before calls may try again."
+        default=10.0,
+        name="waitDurationInOpenState",
+        at_least=0.001,
+        doc="Seconds before calls may try again.",
     )
     permitted_number_of_calls_in_half_open_state: int = key(
         default=10,
@@ -110,7 +120,7 @@ class CircuitBreaker:
         return 100.0 * window.failed / window.filled if window.filled >= needed else None
 
     def force(self, state: State) -> None:
-        """Put the breaker into a state by hand; DISABLED, FORCED_OPEN and METRICS_ONLY stay until the next."""
+        """Put the breaker into a state by hand; DISABLED, FORCED_OPEN, METRICS_ONLY stay until the next."""
         self._enter(state)
         self.until = float("inf") if state is State.FORCED_OPEN else 0.0
 

@@ -1,9 +1,9 @@
 """The asyncio client: `connect(Orders)` for interfaces, `Client().get(url)` for the rest.
 
-A Client owns the connections, and per service what it learned about it (peers, breakers, budget); interfaces
-connected through one Client share all that. It may be used from several event loops: connections belong to the
-loop that made them. Close it (`async with Client() as http`, or `await close(orders)`), or connections stay
-open until the process ends.
+A Client owns the connections, and per service what it learned about it (peers, breakers, budget);
+interfaces connected through one Client share all that. It may be used from several event loops: connections
+belong to the loop that made them. Close it (`async with Client() as http`, or `await close(orders)`), or
+connections stay open until the process ends.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 import asyncio
 import random
 import ssl as tls
-import urllib.parse
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
@@ -22,16 +21,16 @@ from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.aio import drive
 from tidelock.http.deadlines import current_deadline
-from tidelock.http.declarative import api_of, describe
+from tidelock.http.declarative import api_of, operations
 from tidelock.http.errors import NoInstance
 from tidelock.http.exchange import Request, Response
 from tidelock.http.flow import Policy, ServiceState, Start, call
 from tidelock.http.plan import USER_AGENT, Plan
 from tidelock.http.retry import IDEMPOTENT_METHODS
-from tidelock.http.source import RefreshableSource, Source, instance_at
+from tidelock.http.source import EnvironmentSource, RefreshableSource, Source, instance_at
 from tidelock.http.wire.head import TOKEN, check_target, header_lines
 from tidelock.http.wire.pool import Pools
-from tidelock.runtime import Clock, SystemClock
+from tidelock.runtime import Clock, SystemClock, environment
 
 T = TypeVar("T")
 
@@ -42,7 +41,7 @@ class Client:
     """Calls services by name, and plain hosts.
 
     Args:
-        source: where instances come from; `local.LocalFirst` when None.
+        source: where instances come from; the environment's variables when None.
         policy: timeouts, retries, breaker, ejection.
         ssl: for instances that want TLS; the system's trust store when None.
         clock: time; the system's when None.
@@ -66,9 +65,7 @@ class Client:
         self._ssl = ssl
         self._owned: Any = None
         if source is None:
-            from tidelock.http.local import LocalFirst  # it imports the registry's client
-
-            source = self._owned = LocalFirst(self._clock)
+            source = EnvironmentSource(environment())
         self._source = source
         self._services: dict[str, ServiceState] = {}
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
@@ -111,33 +108,33 @@ class Client:
         return state
 
     async def call(
-        self, service: ServiceState, request: Request, timeout: float | None = None, pinned: str | None = None
+        self, service: ServiceState, request: Request, seconds: float | None = None, pinned: str | None = None
     ) -> Response:
         """Carry out one logical call.
 
         Args:
             service: see `service`.
             request: what to send.
-            timeout: seconds; None takes the policy's. The current deadline holds as well.
+            seconds: for the whole call; None takes the policy's. The current deadline holds as well.
             pinned: only this instance id.
 
         Raises:
             CallError: no answer.
         """
         try:
-            return await self._run(service, request, timeout, pinned)
+            return await self._run(service, request, seconds, pinned)
         except NoInstance:
             if not isinstance(self._source, RefreshableSource):
                 raise
             await self._source.refresh()
-            return await self._run(service, request, timeout, pinned)
+            return await self._run(service, request, seconds, pinned)
 
     async def _run(
-        self, service: ServiceState, request: Request, timeout: float | None, pinned: str | None
+        self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
         now = self._now()
-        seconds = self._policy.call.timeout if timeout is None else timeout
-        deadline = min(now + seconds, current_deadline())
+        patience = self._policy.call.timeout if seconds is None else seconds
+        deadline = min(now + patience, current_deadline())
         flow = call(request, service, Start(now, deadline, self._draw, pinned))
         loop = asyncio.get_running_loop()
         pools = self._current if loop is self._loop and self._current is not None else self._pools_of(loop)
@@ -166,14 +163,14 @@ class Client:
         headers: Mapping[str, str] | None = None,
         json: Any = None,
         content: bytes | None = None,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109  the flow keeps the deadline, over all attempts
     ) -> Response:
         """Send a request; the answer comes back whatever its status. Redirects are not followed.
 
         Args:
             method: GET, POST, ...
-            url: `http://order-service/orders/42` or a plain `http://host:port/path`. A host without dot and port
-                that the source knows is a service.
+            url: `http://order-service/orders/42`, or a plain `http://host:port/path`. A host without dot
+                and port is a service's name; `localhost` is not.
             headers: with an `Idempotency-Key` any method may be repeated.
             json: encoded as the body, if given.
             content: the body, if given.
@@ -200,7 +197,7 @@ class Client:
         for framing in ("host", "content-length", "transfer-encoding", "connection"):
             given.pop(framing, None)
         label = f"{verb} {target.partition('?')[0]}"
-        request = Request(verb, target, header_lines(given.items()), body, label, idempotent)
+        request = Request(verb, target, header_lines(given.items()), body, label, verb, idempotent)
         return await self.call(service, request, timeout)
 
     async def get(self, url: str, **options: Any) -> Response:
@@ -262,7 +259,7 @@ def _new(interface: type[T], caller: Caller) -> T:
     cls = _classes.get(interface)
     if cls is None:
         service = api_of(interface).service
-        methods = {operation.name: _method(Plan(operation, service)) for operation in describe(interface)}
+        methods = {operation.name: _method(Plan(operation, service)) for operation in operations(interface)}
         cls = _classes[interface] = type(f"{interface.__name__}Client", (interface,), methods)
     made = cast("T", object.__new__(cls))
     setattr(made, CALLER_ATTRIBUTE, caller)

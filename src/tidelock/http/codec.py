@@ -1,8 +1,9 @@
 """Turning values into bodies and answers into values: msgspec, dataclass or pydantic, chosen per type.
 
-msgspec handles Structs, dataclasses, TypedDicts and the built-in types; a type that mentions a pydantic model goes to
-pydantic, which is used only if the user's code has imported it. Each type's encoder and decoder is made once.
-No IO. Invariant: what does not fit raises ValueError whose text says where in the value.
+msgspec handles Structs, dataclasses, TypedDicts and the built-in types; a type that mentions a pydantic
+model goes to pydantic, which is used only if the user's code has imported it. Each type's encoder and
+decoder is made once. No IO. Invariant: what does not fit raises ValueError whose text says where in the
+value.
 """
 
 from __future__ import annotations

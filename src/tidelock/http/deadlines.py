@@ -1,8 +1,9 @@
 """The deadline of the work that is being done now, handed on from call to call.
 
-`deadline(0.3)` sets it for a block; the ASGI middleware sets it from the caller's header; every call made inside
-takes the earlier of it and its own timeout, and tells the next service what is left. Monotonic seconds; the wire
-carries the remaining milliseconds, so that clocks need not agree. A context variable, so tasks inherit it.
+`deadline(0.3)` sets it for a block; the ASGI middleware sets it from the caller's header; every call made
+inside takes the earlier of it and its own timeout, and tells the next service what is left. Monotonic
+seconds; the wire carries the remaining milliseconds, so that clocks need not agree. A context variable, so
+tasks inherit it.
 
 Source: Envoy `x-envoy-expected-rq-timeout-ms`; gRPC over HTTP/2, `grpc-timeout`.
 """

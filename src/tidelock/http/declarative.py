@@ -7,10 +7,11 @@
         @post(idempotent=True)                                    # sends an Idempotency-Key
         async def place(self, order: NewOrder, *, tenant: Header[str] = "eu") -> Order: ...
 
-Decorating only notes what was said. `describe` reads the signatures when the interface is first used, because
-annotations may name types that are defined further down; `plan` compiles them for calling, `serve` for answering.
-Where a parameter goes: in the path if the path names it, a header if marked `Header`, the body if it is a
-Struct, dataclass, pydantic model, mapping or bytes (or a list of those, or marked `Body`), else the query.
+Decorating only notes what was said. `operations` reads the signatures when the interface is first used,
+because annotations may name types that are defined further down; `plan` compiles them for calling, `serve`
+for answering. Where a parameter goes: in the path if the path names it, a header if marked `Header`, the
+body if it is a Struct, dataclass, pydantic model, mapping or bytes (or a list of those, or marked `Body`),
+else the query.
 """
 
 from __future__ import annotations
@@ -130,8 +131,9 @@ class Operation:
 class Declared:
     """A decorated method inside the class body, until `@api` puts the plain function back.
 
-    A method named `get` hides the decorator `get` for the rest of the class body; called like the decorator, it
-    therefore answers as the decorator. (A type checker still objects: write `@http.get` there.)
+    A method named `get` hides the decorator `get` for the rest of the class body; called like the
+    decorator, it therefore answers as the decorator. (A type checker still objects: write `@http.get`
+    there.)
     """
 
     def __init__(self, function: Callable[..., Any], route: Route) -> None:
@@ -140,6 +142,7 @@ class Declared:
         self.route = route
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Answer as the decorator that this method's name hides."""
         decorator = VERBS.get(self.function.__name__)
         if decorator is None or (args and not isinstance(args[0], str)):
             raise UsageError(
@@ -184,7 +187,28 @@ def api(
     return decorate
 
 
-def _verb(verb: str) -> Callable[..., Callable[[F], F]]:
+class Verb(typing.Protocol):
+    """The type of `get`, `post`, ...: what their keywords are, and that the method keeps its type."""
+
+    def __call__(
+        self,
+        path: str = "",
+        *,
+        idempotent: bool = False,
+        timeout: float | None = None,
+        errors: Mapping[int, type[Exception]] | None = None,
+    ) -> Callable[[F], F]:
+        """Declare the method below.
+
+        Args:
+            path: appended to the interface's; `{name}` is filled from the parameter of that name.
+            idempotent: repeating it cannot double an effect; POST and PATCH then carry an Idempotency-Key.
+            timeout: seconds; overrides the interface's.
+            errors: status -> exception; added to the interface's.
+        """
+
+
+def _verb(verb: str) -> Verb:
     def declare(
         path: str = "",
         *,
@@ -194,17 +218,14 @@ def _verb(verb: str) -> Callable[..., Callable[[F], F]]:
     ) -> Callable[[F], F]:
         _check_path(path, verb)
         route = Route(verb, path, idempotent, timeout, dict(errors or {}))
-        return lambda function: typing.cast("F", Declared(function, route))
+
+        def decorate(function: F) -> F:
+            return typing.cast("F", Declared(function, route))
+
+        return decorate
 
     declare.__name__ = verb.lower()
-    declare.__doc__ = f"""Declare a method that sends {verb}.
-
-    Args:
-        path: appended to the interface's; `{{name}}` is filled from the parameter of that name.
-        idempotent: repeating it cannot double an effect; POST and PATCH then carry an Idempotency-Key.
-        timeout: seconds; overrides the interface's.
-        errors: status -> exception; added to the interface's.
-    """
+    declare.__doc__ = f"Declare a method that sends {verb}; see Verb."
     return declare
 
 
@@ -245,8 +266,7 @@ def api_of(interface: type) -> Api:
     return found
 
 
-@functools.cache
-def describe(interface: type) -> tuple[Operation, ...]:
+def operations(interface: type) -> tuple[Operation, ...]:
     """Read all methods of an interface.
 
     Raises:

@@ -17,8 +17,6 @@ an effect. Imports: errors and discovery.instance only.
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tidelock.discovery.instance import Instance
 from tidelock.errors import RemoteProtocolError, TidelockError
 

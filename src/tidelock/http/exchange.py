@@ -11,6 +11,9 @@ import enum
 
 import msgspec
 
+from tidelock.discovery.instance import Instance
+
+
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One logical call, ready to be written.
 
@@ -19,7 +22,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         target: path and query, percent-encoded, beginning with "/".
         head: header lines without `host` and framing, each ending in CRLF.
         body: None sends no `content-length`; b"" sends 0.
-        label: the name for errors, metrics and the breaker, as "GET /orders/{id}".
+        label: the name for errors and metrics, as "GET /orders/{id}".
+        group: calls of one group share a circuit breaker; few per service.
         idempotent: whether repeating it cannot double an effect.
     """
 
@@ -28,6 +32,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     head: bytes
     body: bytes | None
     label: str
+    group: str
     idempotent: bool
 
 
@@ -39,12 +44,14 @@ class Response(msgspec.Struct, gc=False):
         raw_headers: names in lower case, in the order received.
         body: decoded from its content encoding.
         at: monotonic seconds when it was complete.
+        instance: who answered.
     """
 
     status: int
     raw_headers: list[tuple[bytes, bytes]]
     body: bytes
     at: float = 0.0
+    instance: Instance | None = None
 
     def header(self, name: str) -> str | None:
         """Return a header's value; several of one name are joined by a comma (RFC 9110, 5.3)."""

@@ -1,12 +1,13 @@
-"""One logical call as a generator: pick, check, send, record, answer or try the next instance. No IO, no clock.
+"""One logical call as a generator: pick, check, send, record, answer or try the next. No IO, no clock.
 
-The generator yields what it wants done, `Send` or `Sleep`, and receives how it ended, `Response`, `Failure` or
-(after a sleep) the monotonic time. A driver of a few lines does the bytes, for asyncio or for blocking code;
-a test plays the driver with a list. The generator returns the Response, whatever its status, or raises a
-CallError; a driver that gives up closes it, which releases the instance and the breaker's permit.
+The generator yields what it wants done, `Send` or `Sleep`, and receives how it ended, `Response`, `Failure`
+or (after a sleep) the monotonic time. A driver of a few lines does the bytes, for asyncio or for blocking
+code; a test plays the driver with a list. The generator returns the Response, whatever its status, or
+raises a CallError; a driver that gives up closes it, which releases the instance and the breaker's permit.
 
 Order of the checks: breaker (once per logical call), then per attempt an instance and the deadline; after a
-failed attempt: may it be repeated, are attempts left, is there budget, does the pause fit before the deadline.
+failed attempt: may it be repeated, are attempts left, is there budget, does the pause fit before the
+deadline.
 """
 
 from __future__ import annotations
@@ -42,7 +43,10 @@ class CallSettings(Settings):
         default=1.0, name="connectTimeout", at_least=0.001, doc="Of one attempt to connect."
     )
     load_balancer: str = key(
-        default="least-in-flight", name="loadBalancer", choices=tuple(PICKERS), doc="How instances are chosen."
+        default="least-in-flight",
+        name="loadBalancer",
+        choices=tuple(PICKERS),
+        doc="How instances are chosen.",
     )
 
 
@@ -118,11 +122,11 @@ class ServiceState:
         self.breakers: dict[str, CircuitBreaker] = {}
         self.happened: list[Ejected | BreakerChanged] = []
 
-    def breaker(self, label: str) -> CircuitBreaker:
-        """Return the breaker of one method, made on first use."""
-        found = self.breakers.get(label)
+    def breaker(self, group: str) -> CircuitBreaker:
+        """Return the breaker of a group of calls, made on first use."""
+        found = self.breakers.get(group)
         if found is None:
-            found = self.breakers[label] = CircuitBreaker(self.policy.breaker)
+            found = self.breakers[group] = CircuitBreaker(self.policy.breaker)
         return found
 
 
@@ -154,7 +158,7 @@ def call(request: Request, service: ServiceState, start: Start) -> Call:
         CallError: no answer; which kind says whether the call may be repeated.
     """
     started = start.now
-    breaker = service.breaker(request.label)
+    breaker = service.breaker(request.group)
     if not breaker.acquire(started):
         remaining = breaker.until - started
         raise CircuitOpen(breaker.until, service=service.name, method=request.label, remaining=remaining)
@@ -180,7 +184,7 @@ def _recorded(
 ) -> None:
     changed = breaker.record(failed, now - started, now)
     if changed is not None:
-        service.happened.append(BreakerChanged(service.name, request.label, changed))
+        service.happened.append(BreakerChanged(service.name, request.group, changed))
 
 
 class Attempts:
@@ -218,13 +222,17 @@ class Attempts:
                 peer.in_flight -= 1
             assert not isinstance(outcome, float)  # the driver's contract: a Send brings no bare time
             self.now = outcome.at
-            if type(outcome) is Response and outcome.status < 500:
-                self._service.peers.succeeded(peer, outcome.at)
-                return outcome
+            if isinstance(outcome, Response):
+                outcome.instance = peer.instance
+                if outcome.status < 500:
+                    self._service.peers.succeeded(peer, outcome.at)
+                    return outcome
             self._note(peer, outcome)
             pause = self._pause(peer, outcome)
             if pause is None:
-                return self._final(peer, outcome)
+                if isinstance(outcome, Response):
+                    return outcome
+                self._raise(peer.instance, outcome)
             if pause > 0.0:
                 slept = yield Sleep(pause)
                 assert isinstance(slept, float)  # the driver's contract: a Sleep brings the time
@@ -247,7 +255,7 @@ class Attempts:
         return peer
 
     def _note(self, peer: Peer, outcome: Response | Failure) -> None:
-        failure = outcome if type(outcome) is Failure else None
+        failure = outcome if isinstance(outcome, Failure) else None
         refused = failure is not None and failure.reason is Reason.REFUSED
         seconds = self._service.peers.failed(peer, refused, outcome.at)
         if seconds is not None:
@@ -259,7 +267,7 @@ class Attempts:
         self._tried = (*self._tried, peer)
         if not self._repeatable(outcome):
             return None
-        unsent = type(outcome) is Failure and not outcome.sent
+        unsent = isinstance(outcome, Failure) and not outcome.sent
         elsewhere = self._pinned is None and self._service.peers.has_other(self._tried)
         if unsent and elsewhere:
             return 0.0  # looking for someone who listens; loads nobody, ends with the list of instances
@@ -268,7 +276,7 @@ class Attempts:
         if self._rounds >= settings.max_attempts:
             return None
         pause = backoff(settings, self._rounds, self._draw)
-        if not elsewhere and type(outcome) is Response:
+        if not elsewhere and isinstance(outcome, Response):
             pause = max(pause, retry_after(outcome) or 0.0)
         if self.now + pause >= self._deadline:
             return None
@@ -277,16 +285,11 @@ class Attempts:
         return pause
 
     def _repeatable(self, outcome: Response | Failure) -> bool:
-        if type(outcome) is Failure:
+        if isinstance(outcome, Failure):
             if outcome.reason is Reason.TIMEOUT:
                 return False  # the deadline is the whole call's
             return not outcome.sent or (self._request.idempotent and outcome.reason is not Reason.GARBAGE)
         return self._request.idempotent and outcome.status in RETRY_STATUSES
-
-    def _final(self, peer: Peer, outcome: Response | Failure) -> Response:
-        if type(outcome) is Failure:
-            self._raise(peer.instance, outcome)
-        return outcome
 
     def _raise(self, instance: Instance, failure: Failure) -> NoReturn:
         if failure.sent and not self._request.idempotent:

@@ -1,7 +1,7 @@
 """A method compiled for calling: arguments in, Request out; Response in, value or exception out. No IO.
 
-Everything that does not depend on the arguments is done once: the static header lines, the pieces of the path, the
-encoder, the decoder, which exception belongs to which status.
+Everything that does not depend on the arguments is done once: the static header lines, the pieces of the
+path, the encoder, the decoder, which exception belongs to which status.
 """
 
 from __future__ import annotations
@@ -13,7 +13,6 @@ from typing import Any
 
 import msgspec
 
-from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.codec import decoder, encoder, text_of
 from tidelock.http.declarative import HOLE, Operation, Parameter, Place
@@ -70,7 +69,7 @@ class Plan:
         values = self._bind(args, kwargs)
         try:
             target = "".join(
-                [piece if type(piece) is str else _segment(values[piece]) for piece in self._path]  # type: ignore[index]  # what is no text is an index
+                [piece if isinstance(piece, str) else _segment(values[piece]) for piece in self._path]
             )
             if self._query:
                 target += self._query_text(values)
@@ -85,9 +84,11 @@ class Plan:
         if self._body is not None and self._encode is not None:
             body = self._encode(values[self._body])
         operation = self.operation
-        return Request(operation.verb, target, head, body, operation.label, operation.idempotent)
+        return Request(
+            operation.verb, target, head, body, operation.label, operation.label, operation.idempotent
+        )
 
-    def result(self, response: Response, instance: Instance | None) -> Any:
+    def result(self, response: Response) -> Any:
         """Turn an answer into the method's value.
 
         Raises:
@@ -98,7 +99,7 @@ class Plan:
         if status >= 300:
             if status == 404 and self.operation.optional:
                 return None
-            raise self._exception(response, instance)
+            raise self._exception(response)
         if self._decode is None:
             return response if self._whole else None
         body = response.body
@@ -112,7 +113,7 @@ class Plan:
                 f"the answer is not {shown}: {error}",
                 service=self._service,
                 method=self.operation.label,
-                instance=instance,
+                instance=response.instance,
                 hint="compare the two sides' interfaces",
             ) from error
 
@@ -152,8 +153,8 @@ class Plan:
         given = [(parameter.wire, values[index]) for index, parameter in self._headers]
         return header_lines((name, text_of(value)) for name, value in given if value is not None)
 
-    def _exception(self, response: Response, instance: Instance | None) -> Exception:
-        status, body = response.status, response.body
+    def _exception(self, response: Response) -> Exception:
+        status, body, instance = response.status, response.body, response.instance
         label = self.operation.label
         error = StatusError(status, body, service=self._service, method=label, instance=instance)
         mapped = self.operation.errors.get(status)
@@ -169,7 +170,9 @@ class Plan:
 def _pieces(path: str, index: Mapping[str, int]) -> list[str | int]:
     """Split a template into literal texts and the indices of parameters."""
     parts = HOLE.split(path)
-    return [index[part] if number % 2 else urllib.parse.quote(part) for number, part in enumerate(parts) if part]
+    return [
+        index[part] if number % 2 else urllib.parse.quote(part) for number, part in enumerate(parts) if part
+    ]
 
 
 def _placed(operation: Operation, place: Place) -> list[tuple[int, Parameter]]:

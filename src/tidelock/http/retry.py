@@ -1,9 +1,10 @@
 """Retry rules: what may be sent again, when, and within which budget. No IO, no clock.
 
-Three rules, in this order. *May* it be repeated: yes when nothing was sent, or when the call is idempotent and
-the outcome is a broken connection or one of `RETRY_STATUSES`. *How often*: `max_attempts` in all. *Is there
-budget*: every call deposits a fraction of a retry, so that a service that fails cannot be hit by more than
-about 1.2 times the calls; an attempt of which nothing was sent costs nothing, since it did not load anybody.
+Three rules, in this order. *May* it be repeated: yes when nothing was sent, or when the call is idempotent
+and the outcome is a broken connection or one of `RETRY_STATUSES`. *How often*: `max_attempts` in all. *Is
+there budget*: every call deposits a fraction of a retry, so that a service that fails cannot be hit by more
+than about 1.2 times the calls; an attempt of which nothing was sent costs nothing, since it did not load
+anybody.
 
 Source: Finagle `RetryBudget` (deposit, reserve per second); "full jitter" of the AWS Architecture Blog;
 RFC 9110, 9.2.2 (idempotent methods) and 10.2.3 (Retry-After).

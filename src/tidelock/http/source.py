@@ -1,7 +1,8 @@
 """Where instances come from, without IO: the Source protocol, a fixed mapping, the environment's variables.
 
-A source answers from memory and at once; one that can look again (a registry's client) also has `refresh`, which
-the caller awaits only when it found no instance. Names are compared without case, and `_` equals `-` in variables.
+A source answers from memory and at once; one that can look again (a registry's client) also has `refresh`,
+which the caller awaits only when it found no instance. Names are compared without case, and `_` equals `-`
+in variables.
 """
 
 from __future__ import annotations

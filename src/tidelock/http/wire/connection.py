@@ -1,10 +1,11 @@
 """One HTTP/1.1 connection as an asyncio Protocol: one request at a time, its answer or why there is none.
 
-`exchange` never raises; its future resolves to a Response or a Failure, so that nothing is left unretrieved when a
-caller goes away. The parser decides what an answer is; here are the bytes, the timer and the evidence about
-what was sent. A request counts as unsent only on proof: the other side ended the connection in order (FIN), not one
-byte of the answer had come, and the kernel says that not one byte of the request was acknowledged before that
-FIN. A reset proves nothing, and neither does anything under TLS: those count as sent.
+`exchange` never raises; its future resolves to a Response or a Failure, so that nothing is left unretrieved
+when a caller goes away. The parser decides what an answer is; here are the bytes, the timer and the
+evidence about what was sent. A request counts as unsent only on proof: the other side ended the connection
+in order (FIN), not one byte of the answer had come, and the kernel says that not one byte of the request
+was acknowledged before that FIN. A reset proves nothing, and neither does anything under TLS: those count
+as sent.
 
 Source: RFC 9112, 9.3.1 (retrying requests); Linux tcp(7), `TCP_INFO`.
 """
@@ -139,7 +140,9 @@ class Connection(asyncio.Protocol):
         """See asyncio.Protocol."""
         self.closed = True
         if self._waiter is not None:
-            self._fail(Reason.BROKEN, f"the connection broke ({exc})" if exc else "the connection broke", sent=True)
+            self._fail(
+                Reason.BROKEN, f"the connection broke ({exc})" if exc else "the connection broke", sent=True
+            )
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -1,10 +1,11 @@
 """Writes HTTP/1.1 requests as bytes. No IO, no clock.
 
-The lines that do not change between attempts come ready from the Request; here the request line, `host`, framing,
-deadline and attempt number are put around them. Header values are checked where they enter a Request.
+The lines that do not change between attempts come ready from the Request; here the request line, `host`,
+framing, deadline and attempt number are put around them. Header values are checked where they enter a
+Request.
 
-Source: RFC 9112; Envoy `x-envoy-expected-rq-timeout-ms` (the caller's patience, relative, so free of clock skew)
-and `x-envoy-attempt-count`.
+Source: RFC 9112; Envoy `x-envoy-expected-rq-timeout-ms` (the caller's patience, relative, so free of clock
+skew) and `x-envoy-attempt-count`.
 """
 
 from __future__ import annotations
@@ -68,5 +69,7 @@ def check_target(target: str) -> str:
         LocalProtocolError: a space, a control character, or something not percent-encoded.
     """
     if not TARGET.fullmatch(target) or not target.startswith("/"):
-        raise LocalProtocolError(f"{target!r} is no path", hint="percent-encode it, e.g. with urllib.parse.quote")
+        raise LocalProtocolError(
+            f"{target!r} is no path", hint="percent-encode it, e.g. with urllib.parse.quote"
+        )
     return target

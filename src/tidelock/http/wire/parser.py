@@ -1,9 +1,9 @@
-"""Reads HTTP/1.1 answers from bytes that arrive in any pieces. No IO, no clock; httptools (llhttp) does the grammar.
+"""Reads HTTP/1.1 answers from bytes in any pieces. No IO, no clock; httptools (llhttp) does the grammar.
 
-What is added to llhttp: which answers have no body (HEAD, 204, 304), interim answers (1xx) skipped, an answer
-that ends with the connection, limits on head and body, gzip, and what was sent beyond the answer. Only the
-announced coding is accepted: `chunked` for transfer, `gzip` or none for content.
-Invariant: after `feed` or `eof` the parser is in exactly one of: needs more, `complete`, or it raised ParseError.
+What is added to llhttp: which answers have no body (HEAD, 204, 304), interim answers (1xx) skipped, an
+answer that ends with the connection, limits on head and body, gzip, and what was sent beyond the answer.
+Only the announced coding is accepted: `chunked` for transfer, `gzip` or none for content. Invariant: after
+`feed` or `eof` the parser is in exactly one of: needs more, `complete`, or it raised ParseError.
 
 Source: RFC 9112 (6.3 message body length, 9 connection management), RFC 9110 (15.2 interim, 8.4 codings).
 """
@@ -18,7 +18,7 @@ import httptools
 from tidelock.errors import RemoteProtocolError
 
 HEAD_LIMIT = 64 * 1024
-"""Bytes of status line, headers or trailers; the largest default among nginx, Node.js (16 KiB), Jetty (8 KiB)."""
+"""Bytes of status line, headers or trailers; above the defaults of nginx, Node.js (16) and Jetty (8 KiB)."""
 
 BODY_LIMIT = 64 * 1024 * 1024
 """Bytes, as received and as decoded; an answer that is larger is a fault or should be streamed."""
@@ -91,13 +91,17 @@ class ResponseParser:
         try:
             self._llhttp.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            if not self.complete:
+            if not self._ended():
                 raise ParseError(self._fault or f"not an HTTP/1.1 answer: {error}") from None
             self.reusable = False
         if self._fault is not None:
             raise ParseError(self._fault)
-        if self._quiet > self._head_limit and not self.complete:
+        if self._quiet > self._head_limit and not self._ended():
             raise ParseError(f"the head of the answer is larger than {self._head_limit} bytes")
+
+    def _ended(self) -> bool:
+        """`complete`, as the callbacks have left it."""
+        return self.complete
 
     def eof(self) -> None:
         """The other side has ended its stream; completes an answer whose length is up to here.
@@ -125,7 +129,9 @@ class ResponseParser:
             return raw
         if coding in (b"gzip", b"x-gzip"):
             return gunzip(raw, self._body_limit)
-        raise ParseError(f"the answer has the content encoding {coding.decode('latin-1')!r}, which was not asked for")
+        raise ParseError(
+            f"the answer has the content encoding {coding.decode('latin-1')!r}, which was not asked for"
+        )
 
     # llhttp calls these while it is fed
 
@@ -202,7 +208,7 @@ class ResponseParser:
         return lengths, codings
 
     def _keeps_alive(self) -> bool:
-        """llhttp's own answer does not know about HEAD."""
+        """Llhttp's own answer does not know about HEAD."""
         tokens = _tokens(value for name, value in self.headers if name == b"connection")
         if b"close" in tokens:
             return False

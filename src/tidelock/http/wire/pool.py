@@ -1,9 +1,9 @@
 """Connections to instances, kept and reused: one pool per address, last in first out, on one event loop.
 
-A connection idle for longer than the server keeps it is not used; one idle for more than a second is looked at
-before use (has the other side ended it?). What remains is the race in which the server ends a connection just as a
-request leaves; then `connection` says whether the request may be repeated.
-Invariant: a connection is in a pool only while it is idle and healthy; whoever takes it must end or return it.
+A connection idle for longer than the server keeps it is not used; one idle for more than a second is looked
+at before use (has the other side ended it?). What remains is the race in which the server ends a connection
+just as a request leaves; then `connection` says whether the request may be repeated. Invariant: a
+connection is in a pool only while it is idle and healthy; whoever takes it must end or return it.
 """
 
 from __future__ import annotations
@@ -63,7 +63,9 @@ class Pools:
         """Connections with a request under way."""
         return len(self._busy)
 
-    async def exchange(self, address: Address, data: bytes, head: bool, deadline: float, now: float) -> Outcome:
+    async def exchange(
+        self, address: Address, data: bytes, head: bool, deadline: float, now: float
+    ) -> Outcome:
         """Send a request to an address and return what became of it; cancelling it ends its connection.
 
         Args:
@@ -84,9 +86,11 @@ class Pools:
         try:
             return await waiter
         finally:
-            if connection in self._busy:  # cancelled or broken: it has not come back to the pool
-                self._busy.discard(connection)
+            # once answered, the connection is back in the pool and may serve somebody else already
+            if waiter.cancelled():
                 connection.close()
+            if connection.closed:
+                self._busy.discard(connection)
 
     def close(self) -> None:
         """End all connections; exchanges under way end as broken."""
@@ -159,7 +163,11 @@ class Pools:
             return self._unreachable(deadline, f"no connection within {patience:.3g} s")
         except OSError as error:
             reason = Reason.REFUSED if _is_refused(error) else Reason.UNREACHABLE
-            detail = "nobody listens there (connection refused)" if reason is Reason.REFUSED else f"no connection: {error}"
+            detail = (
+                "nobody listens there (connection refused)"
+                if reason is Reason.REFUSED
+                else f"no connection: {error}"
+            )
             return Failure(reason, detail, False, self._now())
         return connection
 
