@@ -55,7 +55,8 @@ def main(arguments: list[str]) -> int:
     watch = ParentWatch(control)
     watch.start()
     try:
-        asyncio.run(_serve(job, listener, reports))
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(_serve(job, listener, reports))
     except TidelockError as error:
         logging.getLogger(__name__).error("%s cannot run: %s", part, error)
         reports.failed(error)
@@ -96,6 +97,16 @@ async def _serve(job: Job, listener: socket.socket, reports: Reports) -> None:
         reports.ready(detail)
 
     await run_services([service], ready=ready)
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Return uvloop's event loop where the extra `speed` is installed, else asyncio's own."""
+    try:
+        uvloop = importlib.import_module("uvloop")
+    except ImportError:
+        return None
+    found: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
+    return found
 
 
 def _configure_logging(reports: Reports) -> None:

@@ -56,6 +56,9 @@ class Wish:
         """
         if options["any_port"] and options["port_base"] is not None:
             raise UsageError("--any-port and --port-base exclude each other", where="tidelock up")
+        ready_file = options["ready_file"]
+        if ready_file is not None and not ready_file.parent.is_dir():
+            raise UsageError("no such folder for the ready file", where=str(ready_file.parent))
         parts = chosen(names)
         settings: Mapping[str, Mapping[str, str]] = {}
         if options["assignments"] or options["config"]:
@@ -67,7 +70,7 @@ class Wish:
             options["any_port"],
             options["port_base"],
             settings,
-            options["ready_file"],
+            ready_file,
         )
 
     def port(self, part: Part) -> int:
