@@ -1,4 +1,4 @@
-"""`tidelock topic` and `tidelock group` against a broker: Apache Kafka where it is there."""
+"""`tidelock topic` and `tidelock group` against our broker, and against Apache Kafka where it is there."""
 
 from __future__ import annotations
 
@@ -14,16 +14,23 @@ import pytest
 from confluent_kafka import Consumer
 
 from tests.engines.kafka import ApacheKafka
+from tests.support.up import REAL, starter
 from tests.support.waiting import eventually
 from tidelock.cli.main import main
 
-pytestmark = pytest.mark.needs_kafka
+
+@pytest.fixture(scope="module")
+def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with starter(tmp_path_factory.mktemp("up")) as start:
+        yield start("broker", command=REAL).ready()["broker"]
 
 
-@pytest.fixture
-def broker(apache_kafka: ApacheKafka, monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setenv("TIDELOCK_BOOTSTRAP", apache_kafka.bootstrap)
-    return apache_kafka.bootstrap
+@pytest.fixture(params=["ours", pytest.param("apache_kafka", marks=pytest.mark.needs_kafka)])
+def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    found: str | ApacheKafka = request.getfixturevalue(request.param)
+    bootstrap = found if isinstance(found, str) else found.bootstrap
+    monkeypatch.setenv("TIDELOCK_BOOTSTRAP", bootstrap)
+    return bootstrap
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -56,13 +57,13 @@ class Up:
         return self.process.returncode, out, err
 
 
-@pytest.fixture
-def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
-    """Starts `tidelock up --any-port` with data folder and ready file in tmp_path; kills it at the end."""
+@contextmanager
+def starter(folder: Path) -> Iterator[Callable[..., Up]]:
+    """Gives a function that starts `tidelock up`; whatever it started is killed at the end."""
     started: list[Up] = []
 
     def one(*arguments: str, **how: Any) -> Up:
-        started.append(Up(tmp_path, *arguments, **how))
+        started.append(Up(folder, *arguments, **how))
         return started[-1]
 
     yield one
@@ -71,6 +72,13 @@ def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
             up.process.kill()
             up.process.communicate()
         eventually(lambda up=up: gone(up.seen.get("pids", {})), 20)
+
+
+@pytest.fixture
+def start_up(tmp_path: Path) -> Iterator[Callable[..., Up]]:
+    """Starts `tidelock up --any-port` with data folder and ready file in tmp_path; kills it at the end."""
+    with starter(tmp_path) as start:
+        yield start
 
 
 def gone(pids: dict[str, int]) -> bool:

@@ -24,7 +24,7 @@ from confluent_kafka import (
     TopicPartition,
 )
 
-from tidelock.cli.topic.lines import Outgoing, merged, starts, text, timestamp
+from tidelock.cli.records import Outgoing, merged, starts, text, timestamp
 from tidelock.errors import (
     ConflictError,
     NotFoundError,

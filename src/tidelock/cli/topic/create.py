@@ -30,7 +30,7 @@ def command(
 ) -> None:
     """Create topics."""
     from tidelock.cli import kafka
-    from tidelock.cli.topic.lines import pairs
+    from tidelock.cli.records import pairs
 
     configs = pairs(assignments, "-c")
     for name in names:

@@ -34,7 +34,7 @@ def command(name: str, file: BinaryIO, headers: tuple[str, ...], bootstrap: str,
     from typing import Any, cast
 
     from tidelock.cli import kafka
-    from tidelock.cli.topic.lines import Shape, outgoing, pairs
+    from tidelock.cli.records import Shape, outgoing, pairs
 
     form = Shape(headers=pairs(headers, "-H"), **cast("dict[str, Any]", shape))
     count = kafka.produce(bootstrap, name, outgoing(file, form))

@@ -24,21 +24,45 @@ from tidelock.errors import TidelockError
 from tidelock.runtime import Service, run_services
 
 STOP_TIMEOUT = 10.0
+REPEAT_INTERVAL = 10.0
+MOST_TEXTS = 1000
 
 Factory = Callable[[Job, socket.socket], tuple[Service, str | None]]
 
 
+class Repetitions:
+    """Lets a text through once per interval, and then says how often it was held back."""
+
+    def __init__(self, interval: float = REPEAT_INTERVAL) -> None:
+        self._interval = interval
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def shown(self, text: str, now: float) -> str | None:
+        """Return what to show, or None to hold it back; `now` is in seconds."""
+        last, held = self._seen.get(text, (float("-inf"), 0))
+        if now - last < self._interval:
+            self._seen[text] = (last, held + 1)
+            return None
+        if len(self._seen) >= MOST_TEXTS:
+            self._seen.clear()
+        self._seen[text] = (now, 0)
+        return f"{text} ({held} more like it)" if held else text
+
+
 class ReportHandler(logging.Handler):
-    """Hands warnings and errors to `up`, which shows them to the user."""
+    """Hands warnings and errors to `up`, which shows them to the user; the log file has every one."""
 
     def __init__(self, reports: Reports) -> None:
         super().__init__(logging.WARNING)
         self._reports = reports
+        self._repetitions = Repetitions()
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
         first_line = record.getMessage().partition("\n")[0]
-        self._reports.log(f"{record.levelname.lower()}: {first_line}")
+        shown = self._repetitions.shown(f"{record.levelname.lower()}: {first_line}", record.created)
+        if shown is not None:
+            self._reports.log(shown)
 
 
 def main(arguments: list[str]) -> int:
@@ -55,8 +79,7 @@ def main(arguments: list[str]) -> int:
     watch = ParentWatch(control)
     watch.start()
     try:
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(_serve(job, listener, reports))
+        asyncio.run(_serve(job, listener, reports))
     except TidelockError as error:
         logging.getLogger(__name__).error("%s cannot run: %s", part, error)
         reports.failed(error)
@@ -97,16 +120,6 @@ async def _serve(job: Job, listener: socket.socket, reports: Reports) -> None:
         reports.ready(detail)
 
     await run_services([service], ready=ready)
-
-
-def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Return uvloop's event loop where the extra `speed` is installed, else asyncio's own."""
-    try:
-        uvloop = importlib.import_module("uvloop")
-    except ImportError:
-        return None
-    found: Callable[[], asyncio.AbstractEventLoop] = uvloop.new_event_loop
-    return found
 
 
 def _configure_logging(reports: Reports) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tidelock.cli.topic.lines import (
+from tidelock.cli.records import (
     BadLineError,
     Outgoing,
     Shape,
