@@ -12,9 +12,9 @@ Source: Netflix `EurekaServerConfig`, `EurekaClientConfig`, `EurekaInstanceConfi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any
 
-from tidelock.config import Importance, Settings, key
+from tidelock.config import Importance, Problem, Settings, key
 from tidelock.discovery.instance import Instance, Status
 from tidelock.discovery.registry import Policy
 
@@ -22,18 +22,23 @@ DEFAULT_URL = "http://127.0.0.1:8761/eureka/"
 
 
 class RelaxedSettings(Settings):
-    """Settings whose keys may be spelt in Spring's relaxed forms."""
+    """Settings whose keys may be spelt in Spring's relaxed forms: camel or kebab case, any case at all.
+
+    A key may also come without the prefix that all keys of its class have in common, as Netflix's own
+    property files leave it out: `evictionIntervalTimerInMs`.
+    """
 
     @classmethod
-    def relaxed(cls, given: Mapping[str, object], *, where: str | None = None, strict: bool = True) -> Self:
-        """Parse a mapping whose names may be in camel case, in kebab case, or in any case at all.
-
-        Raises:
-            ConfigError: with every problem found.
-        """
-        known = {_plain(item.name): item.name for item in cls.describe()}
+    def examine(
+        cls, given: Mapping[str, object], *, strict: bool = True
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """See Settings."""
+        known: dict[str, str] = {}
+        for item in cls.describe():
+            known[_plain(item.name)] = item.name
+            known[_plain(item.name.split(".", 2)[2])] = item.name
         renamed = {known.get(_plain(name), name): value for name, value in given.items()}
-        return cls.parse(renamed, where=where, strict=strict)
+        return super().examine(renamed, strict=strict)
 
 
 def _plain(name: str) -> str:
