@@ -104,6 +104,29 @@ def test_a_second_up_shows_what_runs(start_up: Callable[..., Up], tmp_path: Path
     assert "without connect" in third.stderr
 
 
+def test_an_up_that_comes_while_another_stops_takes_over(start_up: Callable[..., Up]) -> None:
+    first = start_up("broker")
+    first.ready()
+    first.process.send_signal(signal.SIGTERM)
+    second = start_up("broker")
+    assert second.ready()["pids"]["up"] == second.process.pid
+    first.process.communicate(timeout=20)
+    assert first.process.returncode == 0
+    assert second.end()[0] == 0
+
+
+def test_a_deaf_part_is_killed_in_the_end(start_up: Callable[..., Up]) -> None:
+    up = start_up("broker", "--set", "broker.deaf=true")
+    pids = up.ready()["pids"]
+    up.process.send_signal(signal.SIGINT)
+    log = up.data / "run.json"
+    eventually(lambda: not log.exists(), 10)
+    code, _, err = up.end(signal.SIGINT)
+    assert code == 0
+    assert "broker: killed" in err
+    assert gone(pids)
+
+
 def test_a_busy_port_names_its_owner_and_the_way_out(start_up: Callable[..., Up], tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
