@@ -29,8 +29,7 @@ NO_PRODUCER_ID: Final = -1
 ABORT: Final = 0
 COMMIT: Final = 1
 
-HEADER: Final = Layout(">qiibIhiqqqhii")
-"""The header's layout itself, for loops that cannot afford a `BatchHeader` per batch."""
+_HEADER = Layout(">qiibIhiqqqhii")
 _OFFSET = Layout(">q")
 _EPOCH = Layout(">i")
 _CRC = Layout(">I")
@@ -131,7 +130,7 @@ def read_header(buf: Buffer, pos: int = 0) -> BatchHeader:
         InvalidRecord: a magic other than 2.
     """
     try:
-        header = BatchHeader._make(HEADER.unpack_from(buf, pos))
+        header = BatchHeader._make(_HEADER.unpack_from(buf, pos))
     except struct_error:
         raise CorruptMessage(f"{len(buf) - pos} bytes are too few for a batch header") from None
     if header.magic != MAGIC:
@@ -317,7 +316,7 @@ def _build(
     data = codecs.compress(codec, body) if codec else body
     out = bytearray(HEADER_BYTES)
     out += data
-    HEADER.pack_into(
+    _HEADER.pack_into(
         out,
         0,
         base_offset,

@@ -1,1 +1,0 @@
-"""Commands on consumer groups, over the Kafka protocol."""

@@ -1,1 +1,0 @@
-"""Commands on topics, over the Kafka protocol."""
