@@ -1,4 +1,33 @@
 """Kafka Connect in Python: plugin api, converters, connectors, the worker's runtime and its REST interface.
 
-Plugins (`connectors`, `converters`) see only `api`. The design page is docs/design/connect.md.
+    StandaloneWorker(StandaloneSettings.parse(load_properties(file)), connectors=[...], sock=...)   # a
+    Service
+
+Plugins (`connectors`, `converters`) see only `api`. The names below are loaded when they are used: a command
+that only reads a properties file does not pay for the worker. The design page is docs/design/connect.md.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidelock.connect.runtime.properties import load_properties
+    from tidelock.connect.runtime.settings import StandaloneSettings
+    from tidelock.connect.worker import StandaloneWorker
+
+__all__ = ["StandaloneSettings", "StandaloneWorker", "load_properties"]
+
+_HOMES = {
+    "StandaloneSettings": "tidelock.connect.runtime.settings",
+    "StandaloneWorker": "tidelock.connect.worker",
+    "load_properties": "tidelock.connect.runtime.properties",
+}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(home), name)

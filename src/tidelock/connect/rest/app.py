@@ -1,0 +1,16 @@
+"""Kafka Connect's REST interface as one ASGI application over a herder.
+
+Source: Kafka `org.apache.kafka.connect.runtime.rest.RestServer`.
+"""
+
+from __future__ import annotations
+
+from tidelock.connect.rest.connectors import ConnectorsResource
+from tidelock.connect.rest.plugins import PluginsResource
+from tidelock.connect.rest.routing import Router
+from tidelock.connect.runtime.herder import StandaloneHerder
+
+
+def rest_app(herder: StandaloneHerder) -> Router:
+    """Return the application."""
+    return Router([*PluginsResource(herder).routes(), *ConnectorsResource(herder).routes()])

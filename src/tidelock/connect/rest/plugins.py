@@ -1,0 +1,110 @@
+"""`/`, `/health` and `/connector-plugins`.
+
+Source: Kafka `org.apache.kafka.connect.runtime.rest.resources.{RootResource, ConnectorPluginsResource}`,
+KIP-1017.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from tidelock import __version__
+from tidelock.connect.api import PluginNotFound
+from tidelock.connect.rest.connectors import text_values
+from tidelock.connect.rest.routing import Reply, Request, Route
+from tidelock.connect.runtime.cluster import cluster_id
+from tidelock.connect.runtime.errors import InvalidConfig
+from tidelock.connect.runtime.herder import StandaloneHerder
+from tidelock.connect.runtime.plugins import Plugin, connector_kind
+from tidelock.connect.runtime.validation import definition
+
+
+class PluginsResource:
+    """The handlers; each method's docstring begins with what it answers."""
+
+    def __init__(self, herder: StandaloneHerder) -> None:
+        self._herder = herder
+        self._cluster_id: str | None = None
+
+    def routes(self) -> Sequence[Route]:
+        """Return the table of this resource."""
+        return (
+            Route("GET", "/", self.root),
+            Route("GET", "/health", self.health),
+            Route("GET", "/connector-plugins", self.list),
+            Route("GET", "/connector-plugins/*/config", self.config),
+            Route("PUT", "/connector-plugins/*/config/validate", self.validate),
+        )
+
+    async def root(self, request: Request) -> Reply:
+        """Version and the cluster's id; null while no broker answers."""
+        if self._cluster_id is None:
+            self._cluster_id = await cluster_id(self._herder.settings.bootstrap_servers)
+        found = {"version": __version__, "commit": "tidelock", "kafka_cluster_id": self._cluster_id}
+        return Reply(body=found)
+
+    async def health(self, request: Request) -> Reply:
+        """Healthy: whoever answers has started."""
+        text = "Worker has completed startup and is ready to handle requests."
+        return Reply(body={"status": "healthy", "message": text})
+
+    async def list(self, request: Request) -> Reply:
+        """The connectors; with connectorsOnly=false the converters too."""
+        plugins = [*self._herder.plugins.connectors]
+        if not request.flag("connectorsOnly", True):
+            plugins += self._herder.plugins.converters
+        kinds = await asyncio.to_thread(lambda: [_kind(plugin) for plugin in plugins])
+        return Reply(
+            body=[
+                {"class": plugin.name, "type": kind, "version": plugin.version}
+                for plugin, kind in zip(plugins, kinds, strict=True)
+                if kind is not None
+            ]
+        )
+
+    async def config(self, request: Request) -> Reply:
+        """The definitions of a plugin's keys."""
+        plugin = self._plugin(request.segments[0])
+        loaded = await asyncio.to_thread(plugin.load)
+        keys = loaded.settings.describe()
+        return Reply(body=[definition(item, order) for order, item in enumerate(keys, 1)])
+
+    async def validate(self, request: Request) -> Reply:
+        """200 and Kafka's ConfigInfos, also when there are errors."""
+        name = request.segments[0]
+        config = text_values(await request.json())
+        given = config.get("connector.class")
+        plugins = self._herder.plugins
+        if given is None:
+            config["connector.class"] = name
+        elif plugins.connector(name).path != _path(self._herder, given):
+            raise InvalidConfig(
+                f"Included connector type {given} does not match request type {name.rsplit('.', 1)[-1]}"
+            )
+        checked = await self._herder.validate(config)
+        return Reply(body=checked.as_config_infos())
+
+    def _plugin(self, name: str) -> Plugin:
+        try:
+            return self._herder.plugins.connector(name)
+        except PluginNotFound:
+            return self._herder.plugins.converter(name)
+
+
+def _path(herder: StandaloneHerder, name: str) -> str | None:
+    try:
+        return herder.plugins.connector(name).path
+    except PluginNotFound:
+        return None  # the check reports it, with the nearest name
+
+
+def _kind(plugin: Plugin) -> Any:
+    """Return a plugin's type; one that cannot be loaded (a missing driver) is not listed."""
+    if plugin.kind != "connector":
+        return plugin.kind
+    try:
+        return connector_kind(plugin.load())
+    except PluginNotFound:
+        return None

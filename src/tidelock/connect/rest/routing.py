@@ -1,0 +1,144 @@
+"""A table of routes for a bare ASGI application, and the answers in Kafka Connect's shape.
+
+Every error is `{"error_code": <status>, "message": <text>}`: an unknown path 404, a wrong method 405, our own
+errors with their status, anything unforeseen 500 with the exception's class in the text and the rest in the
+log. Path segments are decoded one by one, so a connector's name may hold any character. Imports web and
+errors.
+
+Source: Kafka `org.apache.kafka.connect.runtime.rest.{RestServer, errors.ConnectExceptionMapper}`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+from tidelock.errors import ConflictError, NotFoundError, TidelockError, UsageError
+from tidelock.web import HttpError, Receive, Scope, Send, read_json, send_reply
+
+log = logging.getLogger(__name__)
+
+JSON = (b"content-type", b"application/json")
+STATUSES: tuple[tuple[type[TidelockError], int], ...] = (
+    (NotFoundError, 404),
+    (ConflictError, 409),
+    (UsageError, 400),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What a handler answers; a body of None is no body."""
+
+    status: int = 200
+    body: Any = None
+    location: str | None = None
+
+
+class Request:
+    """One request.
+
+    Args:
+        scope: ASGI's.
+        receive: ASGI's.
+        segments: the variable parts of the path, decoded.
+    """
+
+    def __init__(self, scope: Scope, receive: Receive, segments: Sequence[str]) -> None:
+        self._scope = scope
+        self._receive = receive
+        self.segments = segments
+
+    def query(self, name: str) -> list[str]:
+        """Return every value of a query parameter."""
+        return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True).get(name, [])
+
+    def flag(self, name: str, default: bool) -> bool:
+        """Return a true/false query parameter."""
+        given = self.query(name)
+        return given[-1].strip().lower() == "true" if given else default
+
+    async def json(self) -> Any:
+        """Return the JSON body; HttpError with the place of what is wrong."""
+        return await read_json(self._receive)
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A method and a path; `*` in the path is one segment of any content."""
+
+    method: str
+    path: str
+    handler: Handler
+
+
+class Router:
+    """The ASGI application of a list of routes."""
+
+    def __init__(self, routes: Sequence[Route]) -> None:
+        self._routes = [(tuple(filter(None, route.path.split("/"))), route) for route in routes]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        reply = await self._answer(scope, receive)
+        headers = [JSON] if reply.body is not None else []
+        if reply.location is not None:
+            headers.append((b"location", reply.location.encode("latin-1")))
+        body = b"" if reply.body is None else msgspec.json.encode(reply.body)
+        await send_reply(send, reply.status, body, headers)
+
+    async def _answer(self, scope: Scope, receive: Receive) -> Reply:
+        raw: bytes = scope.get("raw_path") or scope["path"].encode()
+        path = tuple(unquote(part) for part in raw.decode("latin-1").split("?")[0].split("/") if part)
+        compared = ((route, _match(parts, path)) for parts, route in self._routes)
+        matching = [(route, segments) for route, segments in compared if segments is not None]
+        if not matching:
+            return error_reply(404, "HTTP 404 Not Found")
+        for route, segments in matching:
+            if route.method == scope["method"]:
+                return await _handled(route.handler, Request(scope, receive, segments))
+        return error_reply(405, "HTTP 405 Method Not Allowed")
+
+
+def _match(parts: Sequence[str], path: Sequence[str]) -> list[str] | None:
+    if len(parts) != len(path):
+        return None
+    pairs = list(zip(parts, path, strict=True))
+    if any(part not in ("*", given) for part, given in pairs):
+        return None
+    return [given for part, given in pairs if part == "*"]
+
+
+async def _handled(handler: Handler, request: Request) -> Reply:
+    try:
+        return await handler(request)
+    except HttpError as error:
+        return error_reply(error.status, error.what)
+    except TidelockError as error:
+        return error_reply(status_of(error), str(error))
+    except Exception as error:  # a plugin's code may raise anything; REST must answer
+        log.exception("a request failed", extra={"segments": list(request.segments)})
+        return error_reply(500, f"{type(error).__name__}: {error}")
+
+
+def status_of(error: TidelockError) -> int:
+    """Return the HTTP status of one of our errors."""
+    own = getattr(error, "status", None)
+    if isinstance(own, int):
+        return own
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+def error_reply(status: int, message: str) -> Reply:
+    """Return an error in Kafka Connect's shape."""
+    return Reply(status, {"error_code": status, "message": message})

@@ -1,0 +1,442 @@
+"""The herder of a standalone worker: connectors, their tasks, and every request that REST can make.
+
+Order of a change: validated, stored, then applied. One lock per connector: what happens to one never
+overlaps, and never waits for another. Reading a status takes no lock. Plugin code of connectors runs in
+threads, of tasks in processes of their own, so nothing that a plugin does can hold this up.
+
+Source: Kafka `org.apache.kafka.connect.runtime.standalone.StandaloneHerder`, `RestartPlan`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidelock.connect.api import Connector, ConnectorContext
+from tidelock.connect.runtime.errors import ConnectorExists, InvalidConfig, TrackingDisabled, UnknownConnector
+from tidelock.connect.runtime.plugins import Plugins
+from tidelock.connect.runtime.processes import ForkServer
+from tidelock.connect.runtime.restart import RestartPolicy
+from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSettings
+from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError
+from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
+from tidelock.connect.runtime.task_process import trace_of
+from tidelock.connect.runtime.validation import HIDDEN, Checked, Config, check, secret_keys
+from tidelock.errors import TidelockError
+from tidelock.runtime import Clock
+
+log = logging.getLogger(__name__)
+
+STARTED, PAUSED, STOPPED = "STARTED", "PAUSED", "STOPPED"
+TARGET_STATES = {STARTED: State.RUNNING, PAUSED: State.PAUSED, STOPPED: State.STOPPED}
+
+
+@dataclass(slots=True)
+class ConnectorEntry:
+    """One connector as the herder knows it."""
+
+    name: str
+    config: dict[str, str]
+    target: str
+    kind: str = "unknown"
+    state: State = State.UNASSIGNED
+    trace: str | None = None
+    connector: Connector | None = None
+    secrets: set[str] = field(default_factory=set)
+    tasks: list[TaskSupervisor] = field(default_factory=list)
+    topics: set[str] = field(default_factory=set)
+    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class StandaloneHerder:
+    """Runs connectors in one worker.
+
+    Args:
+        settings: the worker's.
+        worker_id: host:port, shown in status answers.
+        configs: where configurations are kept.
+        offsets: where source offsets are kept.
+        clock: monotonic time.
+        plugins: what can be named.
+    """
+
+    def __init__(
+        self,
+        settings: StandaloneSettings,
+        worker_id: str,
+        *,
+        configs: ConfigStore,
+        offsets: OffsetStore,
+        clock: Clock,
+        plugins: Plugins | None = None,
+    ) -> None:
+        self.settings = settings
+        self.worker_id = worker_id
+        self.plugins = plugins or Plugins()
+        self._configs = configs
+        self._offsets = offsets
+        self._clock = clock
+        self._worker = {"bootstrap.servers": settings.bootstrap_servers, **settings.originals}
+        self._fork_server = ForkServer()
+        self._entries: dict[str, ConnectorEntry] = {}
+        self._jobs: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start the connectors that were configured before, without waiting for them."""
+        for name, (config, target) in self._configs.entries().items():
+            entry = self._entries[name] = ConnectorEntry(name, config, target)
+            self._spawn(self._start_entry(entry))
+
+    async def stop(self) -> None:
+        """Stop every task gracefully, within the graceful timeout and a little more."""
+        for job in list(self._jobs):
+            job.cancel()
+        await asyncio.gather(*self._jobs, return_exceptions=True)
+        await asyncio.gather(*(self._stop_entry(entry) for entry in self._entries.values()))
+        await self._fork_server.stop()
+
+    # What REST asks
+
+    def connectors(self) -> list[str]:
+        """Return the names, in the order they were made."""
+        return list(self._entries)
+
+    def info(self, name: str) -> dict[str, Any]:
+        """Return Kafka's ConnectorInfo."""
+        entry = self._entry(name)
+        return {
+            "name": name,
+            "config": self.config(name),
+            "tasks": [{"connector": name, "task": task.status.number} for task in entry.tasks],
+            "type": entry.kind,
+        }
+
+    def config(self, name: str) -> dict[str, str]:
+        """Return a connector's configuration; passwords are not shown."""
+        entry = self._entry(name)
+        return {key: HIDDEN if key in entry.secrets else value for key, value in entry.config.items()}
+
+    def status(self, name: str) -> dict[str, Any]:
+        """Return Kafka's ConnectorStateInfo."""
+        entry = self._entry(name)
+        state: dict[str, Any] = {"state": entry.state.value, "worker_id": self.worker_id}
+        if entry.trace is not None:
+            state["trace"] = entry.trace
+        return {
+            "name": name,
+            "connector": state,
+            "tasks": [self._task_state(task.status) for task in entry.tasks],
+            "type": entry.kind,
+        }
+
+    def task_status(self, name: str, number: int) -> dict[str, Any]:
+        """Return Kafka's TaskState of one task."""
+        return self._task_state(self._task(name, number).status)
+
+    def task_infos(self, name: str) -> list[dict[str, Any]]:
+        """Return Kafka's TaskInfo of every task."""
+        entry = self._entry(name)
+        return [
+            {
+                "id": {"connector": name, "task": task.status.number},
+                "config": {
+                    key: HIDDEN if key in entry.secrets else value for key, value in task.status.props.items()
+                },
+            }
+            for task in entry.tasks
+        ]
+
+    def progress(self, name: str) -> dict[str, Any]:
+        """Return, per task, its process, how many records it moved, and its restarts with the last reason."""
+        entry = self._entry(name)
+        return {
+            "name": name,
+            "tasks": [
+                {
+                    "id": task.status.number,
+                    "state": task.status.state.value,
+                    "pid": task.status.pid,
+                    "records": task.status.records,
+                    "restarts": task.status.restarts,
+                    "last_error": task.status.last_error,
+                }
+                for task in entry.tasks
+            ],
+        }
+
+    def source_offsets(self, name: str) -> list[dict[str, Any]]:
+        """Return what is stored of a source connector: its partitions and their offsets."""
+        self._entry(name)
+        stored = self._offsets.all_of(name)
+        return [{"partition": partition, "offset": offset} for partition, offset in stored]
+
+    def topics(self, name: str) -> list[str]:
+        """Return the topics that a connector has used; TrackingDisabled when that is not remembered."""
+        if not self.settings.topic_tracking_enable:
+            raise TrackingDisabled("Topic tracking is disabled.", hint="topic.tracking.enable=true")
+        return sorted(self._entry(name).topics)
+
+    def reset_topics(self, name: str) -> None:
+        """Empty the memory of used topics."""
+        if not (self.settings.topic_tracking_enable and self.settings.topic_tracking_allow_reset):
+            raise TrackingDisabled(
+                "Topic tracking reset is disabled.", hint="topic.tracking.allow.reset=true"
+            )
+        self._entry(name).topics.clear()
+
+    async def validate(self, config: Config) -> Checked:
+        """Check a configuration; the connector's own check runs in a thread."""
+        return await asyncio.to_thread(check, self.plugins, config, self._worker)
+
+    async def put_config(
+        self, name: str, config: Config, *, target: str | None = None, may_replace: bool = True
+    ) -> bool:
+        """Make or change a connector; returns whether it was made.
+
+        Args:
+            name: of the connector; `config` may leave it out.
+            config: the whole configuration; a hidden password keeps its value.
+            target: the state to begin in; the present one, or STARTED, otherwise.
+            may_replace: False refuses a name that is taken.
+
+        Raises:
+            InvalidConfig: with every problem.
+            ConnectorExists: and it may not be replaced.
+        """
+        old = self._entries.get(name)
+        if old is not None and not may_replace:
+            raise ConnectorExists(f"Connector {name} already exists", where=f"worker {self.worker_id}")
+        full = self._completed(name, config, old)
+        checked = await self.validate(full)
+        if checked.error_count:
+            raise InvalidConfig(checked.message())
+        if old is None and name in self._entries:  # somebody was faster, while this one was checked
+            raise ConnectorExists(f"Connector {name} already exists", where=f"worker {self.worker_id}")
+        given = {key: value for key, value in full.items() if value is not None}
+        # From here on the name is taken: whoever comes next waits for the same lock.
+        entry = self._entries.setdefault(name, ConnectorEntry(name, given, target or STARTED))
+        async with entry.lock:
+            try:
+                self._configs.put(name, given, target or entry.target)
+            except StoreError:
+                if old is None:
+                    del self._entries[name]
+                raise
+            self._entries[name] = entry
+            await self._stop_entry(entry)
+            entry.config, entry.target = given, target or entry.target
+            await self._start_locked(entry)
+        return old is None
+
+    def _completed(self, name: str, config: Config, old: ConnectorEntry | None) -> dict[str, str | None]:
+        """Return a configuration with its name, and with the secrets that the client saw hidden."""
+        if config.get("name", name) != name:
+            raise InvalidConfig(f"the configuration is named {config['name']!r}, the connector {name!r}")
+        full = {"name": name, **config}
+        for key in old.secrets if old is not None else ():
+            if old is not None and full.get(key) == HIDDEN and key in old.config:
+                full[key] = old.config[key]
+        return full
+
+    async def delete(self, name: str) -> None:
+        """Stop and remove a connector; its offsets are kept."""
+        async with self._locked(name) as entry:
+            self._configs.remove(name)
+            self._entries.pop(name, None)
+            await self._stop_entry(entry)
+
+    async def set_target(self, name: str, target: str) -> None:
+        """Have a connector run (STARTED), pause (PAUSED: the tasks stay) or stop (STOPPED: they end)."""
+        async with self._locked(name) as entry:
+            self._configs.put(name, entry.config, target)
+            was, entry.target = entry.target, target
+            if target == STOPPED:
+                await self._stop_entry(entry)
+                entry.state, entry.trace = State.STOPPED, None
+            elif was == STOPPED or entry.connector is None:
+                await self._start_locked(entry)
+            else:
+                entry.state = TARGET_STATES[target]
+                for task in entry.tasks:
+                    task.pause(paused=target == PAUSED)
+
+    async def restart(self, name: str, *, include_tasks: bool, only_failed: bool) -> dict[str, Any]:
+        """Restart a connector's instance and tasks, as far as asked; the answer marks what restarts."""
+        entry = self._entry(name)
+        instance = not only_failed or entry.state is State.FAILED
+        chosen = [
+            task
+            for task in entry.tasks
+            if include_tasks and (not only_failed or task.status.state is State.FAILED)
+        ]
+        if entry.target != STOPPED:
+            entry.state = State.RESTARTING if instance else entry.state
+            for task in chosen:
+                task.status.state = State.RESTARTING
+        answer = self.status(name)
+        job = self._spawn(self._restart(entry, instance, chosen))
+        if not include_tasks and not only_failed:
+            await asyncio.wait((job,))
+        return answer
+
+    async def restart_task(self, name: str, number: int) -> None:
+        """Restart one task."""
+        self._task(name, number)
+        async with self._locked(name) as entry:
+            await self._restart_tasks(entry, [self._task(name, number)])
+
+    # How it is done
+
+    async def _restart(self, entry: ConnectorEntry, instance: bool, tasks: list[TaskSupervisor]) -> None:
+        async with entry.lock:
+            if entry.target == STOPPED:
+                return
+            if instance and (entry.connector is None or not entry.tasks):
+                await self._stop_entry(entry)
+                await self._start_locked(entry)
+                return
+            if instance:
+                await self._start_instance(entry)
+            await self._restart_tasks(entry, tasks)
+
+    async def _restart_tasks(self, entry: ConnectorEntry, tasks: list[TaskSupervisor]) -> None:
+        await asyncio.gather(*(task.stop(self._grace) for task in tasks))
+        for task in tasks:
+            task.status.state = State.RESTARTING
+            task.start(paused=entry.target == PAUSED)
+
+    async def _start_entry(self, entry: ConnectorEntry) -> None:
+        async with entry.lock:
+            await self._start_locked(entry)
+
+    async def _start_locked(self, entry: ConnectorEntry) -> None:
+        if entry.target == STOPPED:
+            await asyncio.to_thread(self._describe, entry)
+            entry.state = State.STOPPED
+            return
+        configs = await self._start_instance(entry)
+        path = None if configs is None else self.plugins.connector(entry.config["connector.class"]).path
+        for number, props in enumerate(configs or []):
+            assert path is not None
+            task = self._supervisor(entry, number, props, path)
+            entry.tasks.append(task)
+            task.start(paused=entry.target == PAUSED)
+
+    async def _start_instance(self, entry: ConnectorEntry) -> list[dict[str, str]] | None:
+        """Make and start the connector object; its task configurations, or None and FAILED."""
+        try:
+            configs = await asyncio.to_thread(self._started, entry)
+        except TidelockError as error:
+            log.error("connector %s failed to start: %s", entry.name, error)
+            entry.state, entry.trace = State.FAILED, trace_of(error)
+            return None
+        except Exception as error:  # a plugin may raise anything; this is its supervisor
+            log.exception("connector %s failed to start", entry.name)
+            entry.state, entry.trace = State.FAILED, trace_of(error)
+            return None
+        entry.state, entry.trace = TARGET_STATES[entry.target], None
+        return configs
+
+    def _started(self, entry: ConnectorEntry) -> list[dict[str, str]]:
+        if entry.connector is not None:
+            entry.connector.stop()
+            entry.connector = None
+        connector = self._describe(entry)()
+        limit = ConnectorSettings.parse(entry.config, strict=False).tasks_max
+        connector.start(ConnectorContext(entry.name), entry.config)
+        configs = connector.task_configs(limit)
+        if len(configs) > limit:
+            raise InvalidConfig(
+                f"The connector {entry.name} has generated {len(configs)} tasks, which is more than {limit}",
+                hint=f"raise tasks.max to {len(configs)}",
+            )
+        entry.connector = connector
+        return configs
+
+    def _describe(self, entry: ConnectorEntry) -> type[Connector]:
+        checked = check(self.plugins, {"connector.class": entry.config.get("connector.class")}, {})
+        if checked.loaded is None:
+            raise InvalidConfig(checked.message())
+        entry.kind, entry.secrets = checked.kind, secret_keys(checked.loaded)
+        return checked.loaded
+
+    def _supervisor(
+        self, entry: ConnectorEntry, number: int, props: Mapping[str, str], path: str
+    ) -> TaskSupervisor:
+        async def answer(question: dict[str, Any]) -> Any:
+            if question["ask"] == "read_offsets":
+                return self._offsets.read(entry.name, question["partitions"])
+            offsets = [(partition, offset) for partition, offset in question["offsets"]]
+            await asyncio.to_thread(self._offsets.write, entry.name, offsets)
+            return True
+
+        spec = {
+            "connector": entry.name,
+            "task": number,
+            "kind": entry.kind,
+            "path": path,
+            "module": path.partition(":")[0],
+            "props": dict(props),
+            "config": entry.config,
+            "worker": self._worker,
+            "worker_id": self.worker_id,
+        }
+        return TaskSupervisor(
+            TaskStatus(number, props, topics=entry.topics),
+            spec,
+            fork_server=self._fork_server,
+            policy=RestartPolicy.of(ConnectorSettings.parse(entry.config, strict=False)),
+            answer=answer,
+            clock=self._clock,
+        )
+
+    async def _stop_entry(self, entry: ConnectorEntry) -> None:
+        tasks, entry.tasks = entry.tasks, []
+        await asyncio.gather(*(task.stop(self._grace) for task in tasks))
+        if entry.connector is not None:
+            connector, entry.connector = entry.connector, None
+            await asyncio.to_thread(connector.stop)
+
+    @property
+    def _grace(self) -> float:
+        return self.settings.task_shutdown_graceful_timeout_ms / 1000
+
+    @contextlib.asynccontextmanager
+    async def _locked(self, name: str) -> AsyncIterator[ConnectorEntry]:
+        """Hold the lock of a connector that still is there when its turn comes."""
+        entry = self._entry(name)
+        async with entry.lock:
+            if self._entries.get(name) is not entry:
+                raise UnknownConnector(f"Connector {name} not found", where=f"worker {self.worker_id}")
+            yield entry
+
+    def _entry(self, name: str) -> ConnectorEntry:
+        entry = self._entries.get(name)
+        if entry is None:
+            raise UnknownConnector(f"Connector {name} not found", where=f"worker {self.worker_id}")
+        return entry
+
+    def _task(self, name: str, number: int) -> TaskSupervisor:
+        for task in self._entry(name).tasks:
+            if task.status.number == number:
+                return task
+        raise UnknownConnector(f"No task {number} of connector {name}", where=f"worker {self.worker_id}")
+
+    def _task_state(self, status: TaskStatus) -> dict[str, Any]:
+        made = {"id": status.number, "state": status.state.value, "worker_id": self.worker_id}
+        return made if status.trace is None else {**made, "trace": status.trace}
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        job: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._jobs.add(job)
+        job.add_done_callback(self._done)
+        return job
+
+    def _done(self, job: asyncio.Task[None]) -> None:
+        self._jobs.discard(job)
+        if not job.cancelled() and (error := job.exception()) is not None:
+            log.error("a change of a connector failed", exc_info=error)

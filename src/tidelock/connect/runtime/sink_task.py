@@ -1,0 +1,276 @@
+"""Runs one sink task: poll, convert, put, commit. A blocking loop in the task's own process.
+
+The consumer belongs to the group connect-<name>, so the tasks of a connector share the partitions; where to
+begin in each comes from the task's `open`, if its target keeps offsets, else from the group. Offsets are
+committed only after `flush`, before partitions are given away, and never beyond what `put` took. Rules are in
+batching.py and progress.py; the consumer, the clock and the worker's wire are arguments.
+
+Source: Kafka `org.apache.kafka.connect.runtime.WorkerSinkTask`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from tidelock.connect.api import (
+    ConnectError,
+    RecordBatch,
+    RetriableError,
+    SinkTask,
+    SinkTaskContext,
+    TopicPartition,
+)
+from tidelock.connect.runtime.batching import Batcher, Message
+from tidelock.connect.runtime.kafka import TaskConsumer
+from tidelock.connect.runtime.progress import CommitClock, SinkProgress
+from tidelock.runtime import Clock
+
+log = logging.getLogger(__name__)
+
+LINGER = 0.05
+"""Seconds a poll waits for its batch to fill."""
+PROGRESS_INTERVAL = 0.5
+MAX_RECORDS = 5000  # of one poll; far above Java's 500, so that batches fill
+FIRST_RETRY, RETRY_FACTOR = 0.1, 2.0
+
+
+class Switch(Protocol):
+    """What the loop sees of the worker."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether to move nothing."""
+
+    def is_stopping(self) -> bool:
+        """Whether to end."""
+
+    def tell(self, event: str, **details: object) -> None:
+        """Report an event."""
+
+
+@dataclass(frozen=True, slots=True)
+class SinkOptions:
+    """How a sink task is run; seconds.
+
+    Attributes:
+        topics: names, or one pattern that begins with ^.
+        max_records: of one poll.
+        commit_interval: between commits while records flow.
+        retry_delay_max: longest pause before a batch is tried again.
+    """
+
+    topics: tuple[str, ...]
+    max_records: int = MAX_RECORDS
+    commit_interval: float = 10.0
+    retry_delay_max: float = 60.0
+
+
+class SinkRunner:
+    """The loop of one sink task.
+
+    Args:
+        task: started by `run`.
+        consumer: of this task alone.
+        batcher: with the task's converters.
+        context: handed to the task.
+        options: see SinkOptions.
+        switch: the worker's wishes.
+        clock: monotonic time.
+    """
+
+    def __init__(
+        self,
+        task: SinkTask,
+        consumer: TaskConsumer,
+        batcher: Batcher,
+        *,
+        options: SinkOptions,
+        switch: Switch,
+        clock: Clock,
+    ) -> None:
+        self._task = task
+        self._consumer = consumer
+        self._batcher = batcher
+        self._options = options
+        self._switch = switch
+        self._clock = clock
+        self._context = SinkTaskContext("")
+        self._progress = SinkProgress()
+        self._commits = CommitClock(options.commit_interval, clock.monotonic())
+        self._assigned: list[TopicPartition] = []
+        self._pending: deque[RecordBatch] = deque()
+        self._ends: dict[TopicPartition, int] = {}
+        self._retry_at: float | None = None
+        self._retries = 0
+        self._held: set[TopicPartition] = set()
+        self._topics: set[str] = set()
+        self._told_at = clock.monotonic()
+        self._was_paused = switch.is_paused
+        self._is_over = False
+
+    def run(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
+        """Start the task, move records until the worker wants it to stop, leave everything committed.
+
+        Raises:
+            Exception: whatever the task raised; it is stopped then, and what it took is not committed.
+        """
+        self._context = context
+        with contextlib.closing(self._consumer):
+            try:
+                self._task.start(context, props)
+                self._consumer.subscribe(self._options.topics, self._on_assign, self._on_revoke)
+                self._tell_state()
+                while not self._switch.is_stopping():
+                    self._step()
+                self._finish()
+            finally:
+                self._is_over = True
+                self._task.stop()
+
+    def _step(self) -> None:
+        self._follow_target_state()
+        self._hold()
+        messages = self._consumer.poll(self._options.max_records, self._wait())
+        if messages:
+            self._take(messages)
+        self._deliver()
+        self._commit_if_due(idle=not messages and not self._pending)
+        self._tell_progress()
+
+    def _wait(self) -> float:
+        if self._retry_at is None:
+            return LINGER
+        return max(0.0, min(LINGER, self._retry_at - self._clock.monotonic()))
+
+    def _follow_target_state(self) -> None:
+        if self._switch.is_paused != self._was_paused:
+            self._was_paused = self._switch.is_paused
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        self._switch.tell("paused" if self._was_paused else "running")
+
+    def _hold(self) -> None:
+        """Pause and resume: all while paused or waiting to try again, else what the task named."""
+        everything = self._was_paused or self._retry_at is not None
+        wanted = set(self._assigned) if everything else self._context.paused & set(self._assigned)
+        if to_pause := sorted(wanted - self._held):
+            self._consumer.pause(to_pause)
+        if to_resume := sorted((self._held - wanted) & set(self._assigned)):
+            self._consumer.resume(to_resume)
+        self._held = wanted
+
+    def _take(self, messages: Sequence[Message]) -> None:
+        self._pending.extend(self._batcher.batches(messages))
+        for message in messages:
+            self._ends[TopicPartition(message.topic(), message.partition())] = message.offset() + 1
+        for topic in {message.topic() for message in messages} - self._topics:
+            self._topics.add(topic)
+            self._switch.tell("topic", topic=topic)
+
+    def _deliver(self) -> None:
+        if self._retry_at is not None and self._clock.monotonic() < self._retry_at:
+            return
+        self._retry_at = None
+        while self._pending:
+            try:
+                self._task.put(self._pending[0])
+            except RetriableError as error:
+                self._retry_later(error)
+                return
+            self._retries = 0
+            self._progress.delivered(self._pending.popleft())
+            self._seek()
+        self._progress.read_to(self._ends)
+        self._ends = {}
+
+    def _retry_later(self, error: RetriableError) -> None:
+        backoff = min(FIRST_RETRY * RETRY_FACTOR ** min(self._retries, 30), self._options.retry_delay_max)
+        delay = backoff if self._context.retry_delay is None else self._context.retry_delay
+        self._context.retry_delay = None
+        self._retries += 1
+        self._retry_at = self._clock.monotonic() + delay
+        log.warning("connector %s: again in %.1f s: %s", self._context.connector, delay, error.what)
+
+    def _seek(self) -> None:
+        seeks, self._context.seeks = self._context.seeks, {}
+        for partition, offset in seeks.items():
+            if partition not in self._assigned:
+                raise ConnectError(f"the task seeks in {partition}, which it does not have")
+            self._pending = deque(batch for batch in self._pending if batch.topic_partition != partition)
+            self._ends.pop(partition, None)
+            self._progress.positions[partition] = offset
+            self._consumer.seek(partition, offset)
+
+    def _commit_if_due(self, *, idle: bool) -> None:
+        requested, self._context.commit_requested = self._context.commit_requested, False
+        if requested or self._commits.is_due(self._clock.monotonic(), idle=idle):
+            self._commit(self._progress.to_commit())
+
+    def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
+        if not offsets:
+            return
+        self._task.flush(offsets)
+        if self._consumer.commit(offsets):
+            self._progress.commit_done(offsets)
+        self._commits.last = self._clock.monotonic()
+
+    def _on_assign(self, partitions: Sequence[TopicPartition]) -> None:
+        starts = (self._task.open(partitions) if partitions else None) or {}
+        self._check_starts(starts)
+        self._assigned = list(partitions)
+        self._context.assignment = frozenset(partitions)
+        self._held = set()
+        self._consumer.assign({partition: starts.get(partition) for partition in partitions})
+        self._hold()
+        log.info("connector %s: partitions %s", self._context.connector, partitions)
+
+    def _check_starts(self, starts: Mapping[TopicPartition, int]) -> None:
+        """Refuse to read on behind the end of a topic: made anew, its records would be left out."""
+        if not starts:
+            return
+        ends = self._consumer.end_offsets(sorted(starts))
+        for partition, start in sorted(starts.items()):
+            if start > ends[partition]:
+                raise ConnectError(
+                    f"the target has {partition} up to {start}, but the topic ends at {ends[partition]}",
+                    where=f"connector {self._context.connector}",
+                    hint="the topic was deleted and made anew: give the connector another name, "
+                    "or remove its offsets from the target",
+                )
+
+    def _on_revoke(self, partitions: Sequence[TopicPartition], lost: bool) -> None:
+        if self._is_over:  # the consumer is closing; the task was stopped before
+            self._consumer.unassign()
+            return
+        gone = set(partitions)
+        self._pending = deque(batch for batch in self._pending if batch.topic_partition not in gone)
+        self._ends = {one: end for one, end in self._ends.items() if one not in gone}
+        if not self._pending:
+            self._retry_at = None
+        if not lost:
+            self._commit(self._progress.to_commit(gone))
+        self._task.close(partitions)
+        self._progress.forget(gone)
+        self._assigned = [one for one in self._assigned if one not in gone]
+        self._context.assignment = frozenset(self._assigned)
+        self._context.paused -= gone
+        self._held -= gone
+        self._consumer.unassign()
+
+    def _finish(self) -> None:
+        self._commit(self._progress.to_commit())
+        if self._assigned:
+            self._task.close(self._assigned)
+            self._assigned = []
+
+    def _tell_progress(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._told_at >= PROGRESS_INTERVAL:
+            self._told_at = now
+            self._switch.tell("progress", records=self._progress.records)

@@ -1,0 +1,239 @@
+"""Runs one source task: poll, convert, produce, store offsets. A blocking loop in the task's own process.
+
+A source offset is stored (durably, by the worker) only after Kafka has every record up to it, so a restart
+repeats at most what was produced since the last commit and never leaves anything out. Rules are in
+progress.py; the producer, the clock and the worker's wire are arguments.
+
+Source: Kafka `org.apache.kafka.connect.runtime.{AbstractWorkerSourceTask, WorkerSourceTask}`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tidelock.connect.api import (
+    ConnectError,
+    Converter,
+    DataError,
+    RetriableError,
+    SourceRecord,
+    SourceTask,
+    SourceTaskContext,
+)
+from tidelock.connect.runtime.kafka import Outgoing, TaskProducer
+from tidelock.connect.runtime.progress import CommitClock, SourceProgress
+from tidelock.runtime import Clock
+
+log = logging.getLogger(__name__)
+
+IDLE_WAIT = 0.1
+"""Seconds between polls that return nothing."""
+PROGRESS_INTERVAL = 0.5
+FIRST_RETRY, RETRY_FACTOR = 0.1, 2.0
+MAX_IN_FLIGHT = 50_000
+
+
+class Switch(Protocol):
+    """What the loop sees of the worker."""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether to move nothing."""
+
+    def is_stopping(self) -> bool:
+        """Whether to end."""
+
+    def wait(self, timeout: float) -> None:
+        """Sleep, but wake when it is time to stop."""
+
+    def tell(self, event: str, **details: object) -> None:
+        """Report an event."""
+
+    def store_offsets(self, offsets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        """Store source offsets; returns when they are durable."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a source task is run; seconds."""
+
+    commit_interval: float = 10.0
+    flush_timeout: float = 5.0
+    retry_delay_max: float = 60.0
+    tolerant: bool = False
+    log_skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SourceConverters:
+    """The converters of one task."""
+
+    key: Converter
+    value: Converter
+    header: Converter
+
+
+class SourceRunner:
+    """The loop of one source task.
+
+    Args:
+        task: started by `run`.
+        producer: of this task alone.
+        converters: see SourceConverters.
+        options: see SourceOptions.
+        switch: the worker's wishes.
+        clock: monotonic time.
+    """
+
+    def __init__(
+        self,
+        task: SourceTask,
+        producer: TaskProducer,
+        converters: SourceConverters,
+        *,
+        options: SourceOptions,
+        switch: Switch,
+        clock: Clock,
+    ) -> None:
+        self._task = task
+        self._producer = producer
+        self._converters = converters
+        self._options = options
+        self._switch = switch
+        self._clock = clock
+        self._progress = SourceProgress()
+        self._commits = CommitClock(options.commit_interval, clock.monotonic())
+        self._connector = ""
+        self._records = 0
+        self._retries = 0
+        self._topics: set[str] = set()
+        self._told_at = clock.monotonic()
+        self._was_paused = switch.is_paused
+
+    def run(self, context: SourceTaskContext, props: Mapping[str, str]) -> None:
+        """Start the task, move records until the worker wants it to stop, leave everything stored.
+
+        Raises:
+            Exception: whatever the task raised; what Kafka has acknowledged is stored nevertheless.
+        """
+        self._connector = context.connector
+        try:
+            self._task.start(context, props)
+            self._tell_state()
+            while not self._switch.is_stopping():
+                self._step()
+        finally:
+            with contextlib.ExitStack() as last:  # each of these happens, whatever the others raise
+                last.callback(self._task.stop)
+                last.callback(self._commit)
+                last.callback(self._producer.flush, self._options.flush_timeout)
+
+    def _step(self) -> None:
+        self._follow_target_state()
+        records = None if self._was_paused else self._poll()
+        if records:
+            self._send(records)
+        else:
+            self._switch.wait(IDLE_WAIT)
+        self._producer.serve(0)
+        while self._progress.in_flight > MAX_IN_FLIGHT and not self._switch.is_stopping():
+            self._producer.serve(IDLE_WAIT)
+        if self._progress.has_safe and self._commits.is_due(self._clock.monotonic(), idle=not records):
+            self._commit()
+        self._tell_progress()
+
+    def _follow_target_state(self) -> None:
+        if self._switch.is_paused != self._was_paused:
+            self._was_paused = self._switch.is_paused
+            self._tell_state()
+
+    def _tell_state(self) -> None:
+        self._switch.tell("paused" if self._was_paused else "running")
+
+    def _poll(self) -> Sequence[SourceRecord] | None:
+        try:
+            records = self._task.poll()
+        except RetriableError as error:
+            delay = min(FIRST_RETRY * RETRY_FACTOR ** min(self._retries, 30), self._options.retry_delay_max)
+            self._retries += 1
+            log.warning("connector %s: again in %.1f s: %s", self._connector, delay, error.what)
+            self._switch.wait(delay)
+            return None
+        self._retries = 0
+        return records
+
+    def _send(self, records: Sequence[SourceRecord]) -> None:
+        outgoing = list(self._converted(records))
+        offsets = [(record.source_partition, record.source_offset) for record in records]
+        poll = self._progress.submitted(len(outgoing), offsets)
+        for record in outgoing:
+            self._producer.send(record, lambda: self._progress.acknowledged(poll))
+        self._records += len(outgoing)
+        for topic in {record.topic for record in outgoing} - self._topics:
+            self._topics.add(topic)
+            self._switch.tell("topic", topic=topic)
+
+    def _converted(self, records: Sequence[SourceRecord]) -> Iterable[Outgoing]:
+        for _, group in itertools.groupby(records, key=_schemas):
+            yield from self._encoded(list(group))
+
+    def _encoded(self, group: list[SourceRecord]) -> Iterable[Outgoing]:
+        while group:
+            first = group[0]
+            try:
+                keys = self._converters.key.encode(first.topic, first.key_schema, [one.key for one in group])
+                values = self._converters.value.encode(
+                    first.topic, first.value_schema, [one.value for one in group]
+                )
+            except DataError as error:
+                group = self._without(group, error)
+                continue
+            for record, key, value in zip(group, keys, values, strict=True):
+                yield self._outgoing(record, key, value)
+            return
+
+    def _without(self, group: list[SourceRecord], error: DataError) -> list[SourceRecord]:
+        place = error.index or 0
+        record = group[place]
+        if not self._options.tolerant:
+            raise ConnectError(
+                f"a record cannot be converted: {error.what}",
+                where=f"{dict(record.source_partition)} at {dict(record.source_offset)}",
+                hint=error.hint or "errors.tolerance=all leaves such records out",
+            ) from error
+        if self._options.log_skipped:
+            log.error("connector %s: a record was left out: %s", self._connector, error.what)
+        return group[:place] + group[place + 1 :]
+
+    def _outgoing(self, record: SourceRecord, key: bytes | None, value: bytes | None) -> Outgoing:
+        made = Outgoing(record.topic, key, value)
+        made.partition, made.timestamp = record.partition, record.timestamp
+        if record.headers:
+            encode = self._converters.header.encode
+            made.headers = [
+                (header.key, encode(record.topic, header.schema, [header.value])[0])
+                for header in record.headers
+            ]
+        return made
+
+    def _commit(self) -> None:
+        offsets = self._progress.take()
+        if offsets:
+            self._switch.store_offsets(offsets)
+            self._task.commit()
+        self._commits.last = self._clock.monotonic()
+
+    def _tell_progress(self) -> None:
+        now = self._clock.monotonic()
+        if now - self._told_at >= PROGRESS_INTERVAL:
+            self._told_at = now
+            self._switch.tell("progress", records=self._records)
+
+
+def _schemas(record: SourceRecord) -> tuple[str, int, int]:
+    return record.topic, id(record.key_schema), id(record.value_schema)

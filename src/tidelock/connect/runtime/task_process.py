@@ -1,0 +1,188 @@
+"""What runs inside a task's process, after the fork: one task, its clients, and the wire to the worker.
+
+The loop has the main thread; a second thread reads the worker's wishes. The process ends with the task: by
+itself after an error, whose text it sends first, or when the worker wants it, or when the worker is gone. It
+ignores Ctrl-C, which a terminal sends to everybody: the worker decides. Imports the runtime's loops.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import threading
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from tidelock.connect.api import SinkTaskContext, SourceTaskContext
+from tidelock.connect.runtime import kafka
+from tidelock.connect.runtime.batching import Batcher, Skipped, merged_properties
+from tidelock.connect.runtime.channel import Control
+from tidelock.connect.runtime.plugins import Plugins, new_converter
+from tidelock.connect.runtime.settings import (
+    SinkConnectorSettings,
+    SourceConnectorSettings,
+    StandaloneSettings,
+)
+from tidelock.connect.runtime.sink_task import MAX_RECORDS, SinkOptions, SinkRunner
+from tidelock.connect.runtime.source_task import SourceConverters, SourceOptions, SourceRunner
+from tidelock.errors import TidelockError
+from tidelock.runtime import SystemClock
+
+log = logging.getLogger(__name__)
+
+EXIT_FAILED = 1
+ORPHAN_GRACE = 5.0
+"""Seconds that a task whose worker died may take to commit and stop."""
+
+
+class TaskSwitch:
+    """The loops' view of the wire."""
+
+    def __init__(self, control: Control) -> None:
+        self._control = control
+
+    @property
+    def is_paused(self) -> bool:
+        """See source_task.Switch."""
+        return self._control.is_paused
+
+    def is_stopping(self) -> bool:
+        """See source_task.Switch."""
+        return self._control.stopping.is_set()
+
+    def wait(self, timeout: float) -> None:
+        """See source_task.Switch."""
+        self._control.stopping.wait(timeout)
+
+    def tell(self, event: str, **details: object) -> None:
+        """See source_task.Switch."""
+        self._control.tell(event, **details)
+
+    def store_offsets(self, offsets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]) -> None:
+        """See source_task.Switch."""
+        self._control.ask("store_offsets", offsets=[[dict(one), dict(other)] for one, other in offsets])
+
+    def read_offsets(self, partitions: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any] | None]:
+        """Return the stored offsets of source partitions."""
+        found: list[dict[str, Any] | None] = self._control.ask(
+            "read_offsets", partitions=[dict(one) for one in partitions]
+        )
+        return found
+
+
+def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
+    """Run the task of a specification to its end; returns the process's exit code.
+
+    Args:
+        spec: `connector`, `task`, `kind` (sink or source), `path` (of the connector's class), `props` (the
+        task's
+            configuration), `worker_id`, `config` (the connector's), `worker` (the worker's keys as given),
+            `paused`.
+        sock: this process's end of the wire.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    control = Control(sock, _end_soon, is_paused=spec["paused"])
+    signal.signal(signal.SIGTERM, lambda number, frame: control.stopping.set())
+    switch = TaskSwitch(control)
+    try:
+        (_run_sink if spec["kind"] == "sink" else _run_source)(spec, switch)
+    except TidelockError as error:
+        log.error("connector %s, task %s failed: %s", spec["connector"], spec["task"], error)
+        control.tell("failed", trace=trace_of(error))
+        return EXIT_FAILED
+    except Exception as error:  # a plugin may raise anything; this is the process's supervisor
+        log.exception("connector %s, task %s failed", spec["connector"], spec["task"])
+        control.tell("failed", trace=trace_of(error))
+        return EXIT_FAILED
+    return 0
+
+
+def trace_of(error: BaseException) -> str:
+    """Return what the status shows: the three lines of our own errors, the traceback of all others."""
+    if isinstance(error, TidelockError):
+        return f"{error.code} {error}"
+    return "".join(traceback.format_exception(error))
+
+
+def _end_soon() -> None:
+    """End the process of an orphaned task even if its code never returns."""
+    timer = threading.Timer(ORPHAN_GRACE, os._exit, (EXIT_FAILED,))
+    timer.daemon = True
+    timer.start()
+
+
+def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
+    plugins, config, worker = Plugins(), spec["config"], spec["worker"]
+    settings = SinkConnectorSettings.parse(config, strict=False)
+    name, number = spec["connector"], spec["task"]
+
+    def left_out(skipped: Skipped) -> None:
+        if settings.errors_log_enable:
+            place = f"{skipped.partition}@{skipped.offset}" if settings.errors_log_include_messages else "it"
+            log.error("connector %s: a record was left out: %s: %s", name, place, skipped.error.what)
+
+    batcher = Batcher(
+        key=_converter(plugins, worker, config, "key"),
+        value=_converter(plugins, worker, config, "value"),
+        header=_converter(plugins, worker, config, "header"),
+        tolerant=settings.errors_tolerance == "all",
+        on_skip=left_out,
+    )
+    properties = kafka.client_properties(worker, config, "consumer")
+    group = properties.pop("group.id", f"connect-{name}")
+    # A static member: a task that comes back after a crash gets its partitions at once, not when the dead
+    # one's session has timed out.
+    properties.setdefault("group.instance.id", f"{spec['worker_id']}-{name}-{number}")
+    options = SinkOptions(
+        topics=settings.topics or (f"^{settings.topics_regex}$",),
+        max_records=max_poll_records(worker, config),
+        commit_interval=_worker(worker).offset_flush_interval_ms / 1000,
+        retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
+    )
+    task = plugins.connector(spec["path"]).load().task_class()
+    consumer = kafka.ConfluentConsumer(properties, group, f"connector-consumer-{name}-{number}")
+    runner = SinkRunner(task, consumer, batcher, options=options, switch=switch, clock=SystemClock())
+    runner.run(SinkTaskContext(name, number), spec["props"])
+
+
+def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
+    plugins, config, worker = Plugins(), spec["config"], spec["worker"]
+    settings = SourceConnectorSettings.parse(config, strict=False)
+    name, number = spec["connector"], spec["task"]
+    converters = SourceConverters(
+        key=_converter(plugins, worker, config, "key"),
+        value=_converter(plugins, worker, config, "value"),
+        header=_converter(plugins, worker, config, "header"),
+    )
+    worker_settings = _worker(worker)
+    options = SourceOptions(
+        commit_interval=worker_settings.offset_flush_interval_ms / 1000,
+        flush_timeout=worker_settings.offset_flush_timeout_ms / 1000,
+        retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
+        tolerant=settings.errors_tolerance == "all",
+        log_skipped=settings.errors_log_enable,
+    )
+    task = plugins.connector(spec["path"]).load().task_class()
+    properties = kafka.client_properties(worker, config, "producer")
+    producer = kafka.ConfluentProducer(properties, f"connector-producer-{name}-{number}")
+    runner = SourceRunner(task, producer, converters, options=options, switch=switch, clock=SystemClock())
+    runner.run(SourceTaskContext(name, number, switch.read_offsets), spec["props"])
+
+
+def max_poll_records(worker: Mapping[str, str], config: Mapping[str, str]) -> int:
+    """Return how many records one poll may bring: Java's key, with a default that fills batches."""
+    given = config.get("consumer.override.max.poll.records") or worker.get("consumer.max.poll.records")
+    return int(given) if given else MAX_RECORDS
+
+
+def _worker(worker: Mapping[str, str]) -> StandaloneSettings:
+    return StandaloneSettings.parse(worker, strict=False)
+
+
+def _converter(plugins: Plugins, worker: Mapping[str, str], config: Mapping[str, str], part: str) -> Any:
+    prefix = f"{part}.converter"
+    name = config.get(prefix) or getattr(_worker(worker), f"{part}_converter")
+    return new_converter(plugins, name, merged_properties(worker, config, prefix), is_key=part == "key")

@@ -1,0 +1,251 @@
+"""Checks a connector's configuration, whole: every problem of every key, in the shape of Kafka's REST.
+
+One description per key (tidelock.config) feeds the definitions, the defaults and the errors. Keys that nobody
+knows are allowed, as in Kafka, but a required key that is absent says which unknown one looks like it.
+Imports the api, the plugins and the settings.
+
+Source: Kafka `org.apache.kafka.connect.runtime.AbstractHerder.validateConnectorConfig`,
+`rest.entities.ConfigInfos`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tidelock.config import ConfigError, Key, Problem, Secret, Settings, nearest, parse_value
+from tidelock.connect.api import Connector, PluginNotFound
+from tidelock.connect.runtime.batching import merged_properties
+from tidelock.connect.runtime.plugins import Plugins, connector_kind
+from tidelock.connect.runtime.settings import (
+    ConnectorSettings,
+    SinkConnectorSettings,
+    SourceConnectorSettings,
+)
+
+HIDDEN = "[hidden]"
+NOT_BUILT = "is not supported yet; remove it, or run this connector on a JVM worker"
+
+Config = Mapping[str, str | None]
+
+
+@dataclass(slots=True)
+class Checked:
+    """A configuration and what is wrong with it.
+
+    Attributes:
+        name: the connector class as the client wrote it.
+        config: as given.
+        keys: the description of every key that applies.
+        errors: key -> texts; also keys without a description.
+        loaded: the connector class, if there is one.
+    """
+
+    name: str
+    config: Config
+    keys: list[Key]
+    errors: dict[str, list[str]] = field(default_factory=dict)
+    loaded: type[Connector] | None = None
+
+    @property
+    def kind(self) -> str:
+        """Source, sink or unknown."""
+        return "unknown" if self.loaded is None else connector_kind(self.loaded)
+
+    @property
+    def error_count(self) -> int:
+        """How many errors there are."""
+        return sum(len(texts) for texts in self.errors.values())
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        """Note problems, each once."""
+        for problem in problems:
+            texts = self.errors.setdefault(problem.key, [])
+            text = _java_text(problem)
+            if text not in texts:
+                texts.append(text)
+
+    def as_config_infos(self) -> dict[str, Any]:
+        """Return Kafka's ConfigInfos: definitions, values, recommendations and errors of every key."""
+        known = {item.name for item in self.keys}
+        infos: list[dict[str, Any]] = [
+            {"definition": definition(item, order), "value": self._value(item)}
+            for order, item in enumerate(self.keys, 1)
+        ]
+        infos += [
+            {"definition": None, "value": _value_info(name, self.config.get(name), texts)}
+            for name, texts in self.errors.items()
+            if name not in known
+        ]
+        groups = list(dict.fromkeys(item.group for item in self.keys if item.group))
+        return {"name": self.name, "error_count": self.error_count, "groups": groups, "configs": infos}
+
+    def _value(self, item: Key) -> dict[str, Any]:
+        given = self.config.get(item.name)
+        shown = HIDDEN if given is not None and item.java_type == "PASSWORD" else given
+        if given is None and item.name not in self.config:
+            shown = default_text(item)
+        return _value_info(item.name, shown, self.errors.get(item.name, []), list(item.choices))
+
+    def message(self) -> str:
+        """Return the text of Kafka's 400 answer: all errors, one a line."""
+        lines = [text for texts in self.errors.values() for text in texts]
+        return (
+            f"Connector configuration is invalid and contains the following {self.error_count} error(s):\n"
+            + "\n".join(lines)
+            + "\nYou can also find the above list of errors at the endpoint "
+            "`/connector-plugins/{connectorType}/config/validate`"
+        )
+
+
+def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checked:
+    """Validate a connector's configuration; it may open connections, where the connector's own check does.
+
+    Args:
+        plugins: what can be named.
+        config: as the client gave it.
+        worker: the worker's keys, for converters that the connector inherits.
+    """
+    name = config.get("connector.class") or ""
+    loaded: type[Connector] | None = None
+    problems: list[Problem] = []
+    if name:
+        try:
+            loaded = plugins.connector(name).load()
+        except PluginNotFound as error:
+            problems.append(Problem("connector.class", name, f"{error.what}; {error.hint or error.where}"))
+    common = _common_settings(loaded)
+    own: list[Key] = list(loaded.settings.describe()) if loaded is not None else []
+    names = {item.name for item in common.describe()}
+    checked = Checked(name, config, [*common.describe(), *(item for item in own if item.name not in names)])
+    checked.loaded = loaded
+    checked.add(problems)
+    checked.add(_key_problems(checked.keys, config))
+    checked.add(_kind_problems(checked.kind, config))
+    given = {one: value for one, value in config.items() if value is not None}
+    checked.add(_converter_problems(plugins, given, worker))
+    if loaded is not None and not checked.errors:
+        checked.add(loaded().validate(given))
+    return checked
+
+
+def _common_settings(loaded: type[Connector] | None) -> type[ConnectorSettings]:
+    kind = "unknown" if loaded is None else connector_kind(loaded)
+    kinds = {"sink": SinkConnectorSettings, "source": SourceConnectorSettings}
+    return kinds.get(kind, ConnectorSettings)
+
+
+def _key_problems(keys: list[Key], config: Config) -> list[Problem]:
+    problems = []
+    known = {item.name for item in keys}
+    strangers = tuple(name for name in config if name not in known)
+    for item in keys:
+        if item.name in config:
+            why = parse_value(item, config[item.name])[1]
+            if why is not None:
+                shown = HIDDEN if item.java_type == "PASSWORD" else config[item.name]
+                problems.append(Problem(item.name, shown, why))
+        elif item.required:
+            problems.append(Problem(item.name, None, "", nearest(item.name, strangers)))
+    return problems
+
+
+def _kind_problems(kind: str, config: Config) -> list[Problem]:
+    problems = [
+        Problem(name, config[name], NOT_BUILT)
+        for name in ("transforms", "predicates", "errors.deadletterqueue.topic.name", "topic.creation.groups")
+        if config.get(name)
+    ]
+    if kind != "sink":
+        return problems
+    topics, regex = bool((config.get("topics") or "").strip(" ,")), bool(config.get("topics.regex"))
+    if topics and regex:
+        why = "topics and topics.regex are mutually exclusive: give one of them"
+        problems += [Problem(name, config[name], why) for name in ("topics", "topics.regex")]
+    elif not topics and not regex:
+        strangers = tuple(name for name in config if not name.startswith("topics"))
+        why = "Must configure one of topics or topics.regex."
+        problems.append(Problem("topics", None, why, nearest("topics", strangers)))
+    return problems
+
+
+def _converter_problems(
+    plugins: Plugins, config: Mapping[str, str], worker: Mapping[str, str]
+) -> list[Problem]:
+    problems: list[Problem] = []
+    for prefix in ("key.converter", "value.converter", "header.converter"):
+        name = config.get(prefix)
+        if not name:
+            continue
+        try:
+            converter = plugins.converter(name).load()
+            settings: type[Settings] = converter.settings
+            settings.parse(merged_properties(worker, config, prefix), strict=False)
+        except PluginNotFound as error:
+            problems.append(Problem(prefix, name, f"{error.what}; {error.hint or error.where}"))
+        except ConfigError as error:
+            problems += [
+                Problem(f"{prefix}.{one.key}", one.value, one.why, one.nearest) for one in error.problems
+            ]
+    return problems
+
+
+def _java_text(problem: Problem) -> str:
+    """Return a problem in the words of Kafka's ConfigException."""
+    if problem.value is None and problem.why:
+        text = problem.why
+    elif problem.value is None:
+        text = f'Missing required configuration "{problem.key}" which has no default value.'
+    else:
+        text = f"Invalid value {problem.value} for configuration {problem.key}: {problem.why}"
+    return f"{text} Did you mean it by {problem.nearest!r}?" if problem.nearest else text
+
+
+def _value_info(
+    name: str, value: str | None, errors: list[str], recommended: list[str] | None = None
+) -> dict[str, Any]:
+    return {
+        "name": name,
+        "value": value,
+        "recommended_values": recommended or [],
+        "errors": errors,
+        "visible": True,
+    }
+
+
+def definition(item: Key, order: int) -> dict[str, Any]:
+    """Return Kafka's ConfigKeyInfo of one key."""
+    return {
+        "name": item.name,
+        "type": item.java_type,
+        "required": item.required,
+        "default_value": default_text(item),
+        "importance": item.importance.value,
+        "documentation": item.doc,
+        "group": item.group,
+        "width": "MEDIUM",
+        "display_name": item.name,
+        "dependents": [],
+        "order": order,
+    }
+
+
+def default_text(item: Key) -> str | None:
+    """Return a key's default as the text that a properties file would hold."""
+    if item.required or item.default is None:
+        return None
+    if isinstance(item.default, Secret):
+        return HIDDEN
+    if isinstance(item.default, bool):
+        return "true" if item.default else "false"
+    if isinstance(item.default, tuple):
+        return ",".join(str(one) for one in item.default)
+    return str(item.default)
+
+
+def secret_keys(loaded: type[Connector] | None) -> set[str]:
+    """Return the names of a connector's keys whose values must not be shown."""
+    if loaded is None:
+        return set()
+    return {item.name for item in loaded.settings.describe() if item.java_type == "PASSWORD"}
