@@ -3,7 +3,7 @@
 Names are taken in Spring's relaxed forms: `eureka.server.eviction-interval-timer-in-ms` is the same key as
 `eureka.server.evictionIntervalTimerInMs`. Defaults differ from Java's where those serve large data centres
 at the price of minutes (30 s heartbeats, 60 s eviction, 30 s fetches); docs/compat/eureka.md lists the
-differences. Pure: takes mappings. May import `registry` (its Policy) and config.
+differences. Pure: takes mappings. May import `instance`, `registry` (its Policy) and config.
 
 Source: Netflix `EurekaServerConfig`, `EurekaClientConfig`, `EurekaInstanceConfig`; Spring Cloud Netflix
 `EurekaServerConfigBean`, `EurekaClientConfigBean`, `EurekaInstanceConfigBean`.
@@ -12,27 +12,33 @@ Source: Netflix `EurekaServerConfig`, `EurekaClientConfig`, `EurekaInstanceConfi
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Self
+from typing import Any
 
-from tidelock.config import Importance, Settings, key
+from tidelock.config import Importance, Problem, Settings, key
+from tidelock.discovery.instance import Instance, Status
 from tidelock.discovery.registry import Policy
 
 DEFAULT_URL = "http://127.0.0.1:8761/eureka/"
 
 
 class RelaxedSettings(Settings):
-    """Settings whose keys may be spelt in Spring's relaxed forms."""
+    """Settings whose keys may be spelt in Spring's relaxed forms: camel or kebab case, any case at all.
+
+    A key may also come without the prefix that all keys of its class have in common, as Netflix's own
+    property files leave it out: `evictionIntervalTimerInMs`.
+    """
 
     @classmethod
-    def relaxed(cls, given: Mapping[str, object], *, where: str | None = None, strict: bool = True) -> Self:
-        """Parse a mapping whose names may be in camel case, in kebab case, or in any case at all.
-
-        Raises:
-            ConfigError: with every problem found.
-        """
-        known = {_plain(item.name): item.name for item in cls.describe()}
+    def examine(
+        cls, given: Mapping[str, object], *, strict: bool = True
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """See Settings."""
+        known: dict[str, str] = {}
+        for item in cls.describe():
+            known[_plain(item.name)] = item.name
+            known[_plain(item.name.split(".", 2)[2])] = item.name
         renamed = {known.get(_plain(name), name): value for name, value in given.items()}
-        return cls.parse(renamed, where=where, strict=strict)
+        return super().examine(renamed, strict=strict)
 
 
 def _plain(name: str) -> str:
@@ -173,3 +179,24 @@ class InstanceSettings(RelaxedSettings):
         at_least=0.1,
         doc="Seconds without a heartbeat that end the lease; 90 in Java, which waits twice as long.",
     )
+
+    def instance(self, app: str, port: int, *, status: Status = Status.UP) -> Instance:
+        """Return the instance that listens on `port`, with its URLs in the layout of Spring's actuator."""
+        host = self.ip_address if self.prefer_ip_address else self.hostname
+        shown = f"[{host}]" if ":" in host else host
+        root = f"http://{shown}:{port}"
+        return Instance(
+            app=app,
+            instance_id=self.instance_id or f"{host}:{app.lower()}:{port}",
+            host=host,
+            ip=self.ip_address,
+            port=port,
+            status=status,
+            vip=app.lower(),
+            secure_vip=app.lower(),
+            home_page_url=f"{root}/",
+            status_page_url=f"{root}/actuator/info",
+            health_check_url=f"{root}/actuator/health",
+            renewal_interval=self.renewal_interval,
+            duration=self.lease_duration,
+        )

@@ -47,12 +47,12 @@ def read_applications(body: bytes) -> Applications:
 
 def write_applications(document: Applications, *, is_compact: bool = False) -> bytes:
     """Return a list document."""
-    tree = {
-        "versions__delta": str(document.version),
-        "apps__hashcode": document.hashcode,
-        "application": [_application(*item, is_compact) for item in document.instances.items()],
-    }
-    return msgspec.json.encode({"applications": tree})
+    versions = {"versions__delta": str(document.version), "apps__hashcode": document.hashcode}
+    applications = [_application(*item, is_compact) for item in document.instances.items()]
+    if is_compact:
+        empty = {"registeredApplicationsEmpty": not applications}
+        return msgspec.json.encode({"applications": {"application": applications, **empty, **versions}})
+    return msgspec.json.encode({"applications": {**versions, "application": applications}})
 
 
 def write_application(name: str, instances: list[Instance], *, is_compact: bool = False) -> bytes:

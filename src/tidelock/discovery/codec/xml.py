@@ -82,15 +82,23 @@ def _unescaped(match: re.Match[str]) -> str:
 
 
 def write_applications(document: Applications, *, is_compact: bool = False) -> bytes:
-    """Return a list document."""
+    """Return a list document; Jackson's compact form has the versions at its end."""
     out = _Writer(is_compact=is_compact)
     out.open("applications")
-    out.leaf("versions__delta", str(document.version))
-    out.leaf("apps__hashcode", document.hashcode)
+    if not is_compact:
+        _versions(out, document)
     for name, instances in document.instances.items():
         _application(out, name, instances)
+    if is_compact:
+        out.leaf("registeredApplicationsEmpty", "false" if document.instances else "true")
+        _versions(out, document)
     out.close("applications")
     return out.bytes()
+
+
+def _versions(out: _Writer, document: Applications) -> None:
+    out.leaf("versions__delta", str(document.version))
+    out.leaf("apps__hashcode", document.hashcode)
 
 
 def write_application(name: str, instances: list[Instance], *, is_compact: bool = False) -> bytes:

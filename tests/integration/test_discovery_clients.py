@@ -1,0 +1,202 @@
+"""py-eureka-client (PyPI) and eureka-js-client (npm), unmodified, against our registry."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.waiting import eventually_async
+from tidelock.discovery.server import RegistryServer
+from tidelock.discovery.settings import RegistrySettings
+from tidelock.runtime import bind_loopback
+
+FOLDER = Path(__file__).parent / "eureka_clients"
+NPM = "eureka-js-client@4.5.0"
+
+
+@dataclass
+class Peer:
+    """A foreign client in a process of its own."""
+
+    process: asyncio.subprocess.Process
+
+    async def hear(self) -> Any:
+        assert self.process.stdout is not None
+        async with asyncio.timeout(20):
+            line = await self.process.stdout.readline()
+        return json.loads(line)
+
+    async def ask(self, command: str) -> Any:
+        assert self.process.stdin is not None
+        self.process.stdin.write(f"{command}\n".encode())
+        return await self.hear()
+
+    async def sees(self, app: str, *ids: str) -> None:
+        async def same() -> bool:
+            return bool((await self.ask(f"see {app}"))["seen"] == sorted(ids))
+
+        await eventually_async(same)
+
+
+@contextlib.asynccontextmanager
+async def peer(*command: str, environment: dict[str, str] | None = None) -> AsyncIterator[Peer]:
+    pipe = asyncio.subprocess.PIPE
+    process = await asyncio.create_subprocess_exec(
+        *command, stdin=pipe, stdout=pipe, env={**os.environ, **(environment or {})}
+    )
+    try:
+        started = Peer(process)
+        assert await started.hear() == {"event": "started"}
+        yield started
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            process.kill()
+        await process.communicate()
+
+
+def py_peer(url: str, app: str, instance_id: str) -> contextlib.AbstractAsyncContextManager[Peer]:
+    return peer(sys.executable, str(FOLDER / "py_client.py"), f"{url}/eureka", app, instance_id, "8001")
+
+
+def js_peer(
+    url: str,
+    modules: Path,
+    app: str,
+    instance_id: str,
+    path: str = "/eureka/apps/",
+    delta: str = "delta",
+) -> contextlib.AbstractAsyncContextManager[Peer]:
+    address = url.removeprefix("http://")
+    command = ("node", str(FOLDER / "js_client.js"), address, path, app, instance_id, "8002", delta)
+    return peer(*command, environment={"NODE_PATH": str(modules)})
+
+
+@contextlib.asynccontextmanager
+async def registry() -> AsyncIterator[RegistryServer]:
+    settings = RegistrySettings(eviction_interval_ms=100)
+    server = RegistryServer(settings, bind_loopback(0, what="registry"))
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
+
+
+@pytest.fixture(scope="session")
+def node_modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        pytest.skip("Node.js with npm is not installed (Debian packages nodejs, npm)")
+    folder = tmp_path_factory.mktemp("node")
+    command = ["npm", "install", "--no-audit", "--no-fund", "--ignore-scripts", "--prefix", str(folder), NPM]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    if done.returncode != 0:
+        pytest.skip(f"{NPM} cannot be installed with npm: {done.stderr.strip()[-200:]}")
+    return folder / "node_modules"
+
+
+def test_py_eureka_client_registers_renews_sees_and_leaves() -> None:
+    async def scenario() -> None:
+        async with registry() as server, py_peer(server.url, "py-a", "a") as a:
+            async with py_peer(server.url, "py-b", "b") as b:
+                await a.sees("PY-B", "b")
+                await b.sees("PY-A", "a")
+                # Java writes metadata keys through XStream into XML; this client does not undo that
+                [metadata] = (await a.ask("metadata PY-B"))["metadata"]
+                assert metadata["a__b"] == "c"
+                assert server.registry.application("py-b")[0].metadata["a_b"] == "c"
+                await asyncio.sleep(4)  # longer than both leases: only heartbeats keep them
+                assert len(server.registry) == 2
+                await b.ask("status OUT_OF_SERVICE")
+                await a.sees("PY-B")
+                assert server.registry.application("py-b")[0].overridden.value == "OUT_OF_SERVICE"
+                await b.ask("unset")  # UNKNOWN -> heartbeat answered 404 -> registers again
+                await a.sees("PY-B", "b")
+                assert await b.ask("quit") == {"event": "stopped"}
+            await a.sees("PY-B")
+            assert [lease.instance.app for lease in server.registry.leases()] == ["PY-A"]
+
+    asyncio.run(scenario())
+
+
+def test_py_eureka_client_comes_back_after_its_lease_was_lost() -> None:
+    async def scenario() -> None:
+        from tidelock.discovery.server import moment
+        from tidelock.runtime import SystemClock
+
+        async with registry() as server, py_peer(server.url, "py-a", "a"):
+            server.registry.cancel("py-a", "a", moment(SystemClock()))
+
+            async def back() -> bool:
+                return len(server.registry) == 1
+
+            await eventually_async(back)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.needs_node
+@pytest.mark.parametrize("path", ["/eureka/apps/", "/eureka/v2/apps/"])
+def test_both_clients_see_each_other_and_leave(node_modules: Path, path: str) -> None:
+    async def scenario() -> None:
+        async with registry() as server, py_peer(server.url, "py-orders", "p1") as python:
+            async with js_peer(server.url, node_modules, "js-users", "j1", path) as node:
+                await node.sees("py-orders", "p1")
+                await python.sees("JS-USERS", "j1")
+                assert (await node.ask("vip js-users"))["seen"] == ["j1"]
+
+                async def beaten() -> bool:
+                    return bool((await node.ask("beats"))["beats"] >= 2)
+
+                await eventually_async(beaten)
+                assert await node.ask("quit") == {"event": "stopped"}
+            await python.sees("JS-USERS")
+            assert [lease.instance.app for lease in server.registry.leases()] == ["PY-ORDERS"]
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.needs_node
+@pytest.mark.parametrize("delta", ["delta", "full"])
+def test_javascript_notices_that_an_instance_is_out_of_service(node_modules: Path, delta: str) -> None:
+    # with deltas this client keeps what is not UP, and tells its status; without, it filters
+    expected = ["OUT_OF_SERVICE"] if delta == "delta" else []
+
+    async def scenario() -> None:
+        async with (
+            registry() as server,
+            py_peer(server.url, "py-orders", "p1") as python,
+            js_peer(server.url, node_modules, "js-users", "j1", delta=delta) as node,
+        ):
+            await node.sees("py-orders", "p1")
+            await python.ask("status OUT_OF_SERVICE")
+
+            async def noticed() -> bool:
+                return bool((await node.ask("statuses py-orders"))["statuses"] == expected)
+
+            await eventually_async(noticed)
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.needs_node
+def test_a_killed_client_is_gone_for_the_others_when_its_lease_ends(node_modules: Path) -> None:
+    async def scenario() -> None:
+        async with registry() as server, js_peer(server.url, node_modules, "js-users", "j1") as node:
+            async with py_peer(server.url, "py-orders", "p1") as python:
+                await node.sees("py-orders", "p1")
+                python.process.kill()
+                await python.process.wait()
+            await node.sees("py-orders")
+
+    asyncio.run(scenario())
