@@ -1,3 +1,3 @@
 """Fixtures that every test may ask for, by name."""
 
-pytest_plugins = ["tests.support.databases", "tests.support.engines"]
+pytest_plugins = ["tests.support.databases", "tests.support.engines", "tests.support.up"]

@@ -47,7 +47,7 @@ class Versions:
         return self.low <= version <= self.high
 
 
-@dataclass
+@dataclass(repr=False)
 class Field:
     """One field of a struct; `struct` is set where its type (or its array's element) is a struct."""
 
@@ -79,7 +79,7 @@ class Field:
         )
 
 
-@dataclass
+@dataclass(repr=False)
 class Struct:
     """A struct: its name in Kafka's schema, the class name we give it, and its fields in wire order."""
 
@@ -103,7 +103,7 @@ class Struct:
         return [one for one in self.fields if version not in one.versions]
 
 
-@dataclass
+@dataclass(repr=False)
 class Schema:
     """One message: `kind` is request, response or data."""
 
@@ -113,6 +113,9 @@ class Schema:
     versions: Versions
     flexible: Versions
     root: Struct
+
+    def __repr__(self) -> str:
+        return f"<schema {self.name}>"
 
     @property
     def structs(self) -> list[Struct]:

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from tidelock.errors import ConflictError
+from tidelock.errors import ConflictError, RefusedError
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +91,7 @@ def bind_loopback(port: int, *, host: str = LOOPBACK, what: str = "service") -> 
 
     Raises:
         ConflictError: the port is taken; the text names the owner where the system tells.
+        RefusedError: this user may not listen there.
     """
     sock = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -99,6 +100,12 @@ def bind_loopback(port: int, *, host: str = LOOPBACK, what: str = "service") -> 
         sock.listen(1024)
     except OSError as error:
         sock.close()
+        if error.errno == errno.EACCES:
+            raise RefusedError(
+                f"this user may not listen on port {port}",
+                where=f"{what} on {host}:{port}",
+                hint="use a port above 1023: --any-port, or --port-base 19000",
+            ) from None
         if error.errno != errno.EADDRINUSE:
             raise
         owner = port_owner(port)

@@ -8,73 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.support.up import FAKE, ROOT, Up, gone
 from tests.support.waiting import eventually
 from tidelock.cli.up import processes
-
-FAKE = [sys.executable, "-m", "tests.support.fake_up"]
-ROOT = Path(__file__).resolve().parents[2]
-
-
-class Up:
-    """One `tidelock up` as a subprocess."""
-
-    def __init__(self, folder: Path, *arguments: str, command: list[str] = FAKE) -> None:
-        self.folder = folder
-        self.ready_file = folder / "ready.json"
-        self.data = folder / "data"
-        line = [*command, "up", "--any-port", "--data", str(self.data), "--ready-file", str(self.ready_file)]
-        self.process = subprocess.Popen(
-            [*line, *arguments], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        self.seen: dict[str, Any] = {}
-
-    def ready(self) -> dict[str, Any]:
-        self.seen = eventually(self._own_ready_file, 20)
-        return self.seen
-
-    def _own_ready_file(self) -> dict[str, Any] | None:
-        assert self.process.poll() is None, self.process.communicate()
-        if not self.ready_file.exists():
-            return None
-        found: dict[str, Any] = json.loads(self.ready_file.read_text())
-        return found if found["pids"]["up"] == self.process.pid else None
-
-    def again(self, part: str, old: int) -> dict[str, Any]:
-        """Wait until a part has another process and answers."""
-        eventually(lambda: json.loads(self.ready_file.read_text())["pids"].get(part, old) != old, 20)
-        self.seen = json.loads(self.ready_file.read_text())
-        return self.seen
-
-    def end(self, number: int = signal.SIGTERM) -> tuple[int, str, str]:
-        self.process.send_signal(number)
-        out, err = self.process.communicate(timeout=30)
-        return self.process.returncode, out, err
-
-
-@pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Up]]:
-    started: list[Up] = []
-
-    def one(*arguments: str, **how: Any) -> Up:
-        started.append(Up(tmp_path, *arguments, **how))
-        return started[-1]
-
-    yield one
-    for up in started:
-        if up.process.poll() is None:
-            up.process.kill()
-            up.process.communicate()
-        eventually(lambda up=up: gone(up.seen.get("pids", {})), 20)
-
-
-def gone(pids: dict[str, int]) -> bool:
-    return not any(list(processes.group_members(pid)) for pid in pids.values())
 
 
 def echoes(address: str) -> bool:
@@ -91,8 +33,8 @@ def run(*arguments: str, **how: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*FAKE, *arguments], cwd=ROOT, capture_output=True, text=True, timeout=30, **how)
 
 
-def test_the_ready_file_comes_when_everything_accepts(start: Callable[..., Up]) -> None:
-    up = start()
+def test_the_ready_file_comes_when_everything_accepts(start_up: Callable[..., Up]) -> None:
+    up = start_up()
     ready = up.ready()
     assert all(echoes(ready[part]) for part in ("registry", "broker", "connect"))
     assert set(ready["pids"]) == {"up", "registry", "broker", "connect"}
@@ -107,14 +49,14 @@ def test_the_ready_file_comes_when_everything_accepts(start: Callable[..., Up]) 
     assert "stopped in order" in (up.data / "logs" / "broker.log").read_text()
 
 
-def test_only_the_wanted_parts_run(start: Callable[..., Up]) -> None:
-    ready = start("broker").ready()
+def test_only_the_wanted_parts_run(start_up: Callable[..., Up]) -> None:
+    ready = start_up("broker").ready()
     assert set(ready["pids"]) == {"up", "broker"}
     assert "registry" not in ready
 
 
-def test_a_killed_part_comes_back_on_the_same_port(start: Callable[..., Up]) -> None:
-    up = start("broker", "registry")
+def test_a_killed_part_comes_back_on_the_same_port(start_up: Callable[..., Up]) -> None:
+    up = start_up("broker", "registry")
     before = up.ready()
     os.kill(before["pids"]["broker"], signal.SIGKILL)
     assert echoes(before["broker"]), "a client that comes in between waits instead of failing"
@@ -127,8 +69,8 @@ def test_a_killed_part_comes_back_on_the_same_port(start: Callable[..., Up]) -> 
     assert f"broker: runs again at {before['broker']}" in err
 
 
-def test_what_a_dead_part_left_behind_ends_with_it(start: Callable[..., Up]) -> None:
-    up = start("broker", "--set", "broker.brood=true")
+def test_what_a_dead_part_left_behind_ends_with_it(start_up: Callable[..., Up]) -> None:
+    up = start_up("broker", "--set", "broker.brood=true")
     broker = up.ready()["pids"]["broker"]
     brood = [pid for pid in processes.group_members(broker) if pid != broker]
     assert brood
@@ -139,18 +81,18 @@ def test_what_a_dead_part_left_behind_ends_with_it(start: Callable[..., Up]) -> 
     assert gone(up.seen["pids"])
 
 
-def test_killing_up_itself_leaves_nothing_behind(start: Callable[..., Up]) -> None:
-    up = start("--set", "connect.brood=true")
+def test_killing_up_itself_leaves_nothing_behind(start_up: Callable[..., Up]) -> None:
+    up = start_up("--set", "connect.brood=true")
     ready = up.ready()
     up.process.kill()
     up.process.communicate()
     eventually(lambda: gone(ready["pids"]), 20)
-    again = start()
+    again = start_up()
     assert echoes(again.ready()["broker"]), "the next run takes the folder over"
 
 
-def test_a_second_up_shows_what_runs(start: Callable[..., Up], tmp_path: Path) -> None:
-    up = start("broker", "registry")
+def test_a_second_up_shows_what_runs(start_up: Callable[..., Up], tmp_path: Path) -> None:
+    up = start_up("broker", "registry")
     ready = up.ready()
     other = tmp_path / "other.json"
     second = run("up", "broker", "--data", str(up.data), "--ready-file", str(other))
@@ -162,7 +104,30 @@ def test_a_second_up_shows_what_runs(start: Callable[..., Up], tmp_path: Path) -
     assert "without connect" in third.stderr
 
 
-def test_a_busy_port_names_its_owner_and_the_way_out(start: Callable[..., Up], tmp_path: Path) -> None:
+def test_an_up_that_comes_while_another_stops_takes_over(start_up: Callable[..., Up]) -> None:
+    first = start_up("broker")
+    first.ready()
+    first.process.send_signal(signal.SIGTERM)
+    second = start_up("broker")
+    assert second.ready()["pids"]["up"] == second.process.pid
+    first.process.communicate(timeout=20)
+    assert first.process.returncode == 0
+    assert second.end()[0] == 0
+
+
+def test_a_deaf_part_is_killed_in_the_end(start_up: Callable[..., Up]) -> None:
+    up = start_up("broker", "--set", "broker.deaf=true")
+    pids = up.ready()["pids"]
+    up.process.send_signal(signal.SIGINT)
+    log = up.data / "run.json"
+    eventually(lambda: not log.exists(), 10)
+    code, _, err = up.end(signal.SIGINT)
+    assert code == 0
+    assert "broker: killed" in err
+    assert gone(pids)
+
+
+def test_a_busy_port_names_its_owner_and_the_way_out(start_up: Callable[..., Up], tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -189,9 +154,9 @@ def test_a_busy_port_names_its_owner_and_the_way_out(start: Callable[..., Up], t
     ],
 )
 def test_a_part_that_cannot_start_ends_the_whole(
-    start: Callable[..., Up], setting: str, code: int, says: str
+    start_up: Callable[..., Up], setting: str, code: int, says: str
 ) -> None:
-    up = start("--set", setting)
+    up = start_up("--set", setting)
     out, err = up.process.communicate(timeout=30)
     assert up.process.returncode == code
     assert says in err
@@ -200,8 +165,8 @@ def test_a_part_that_cannot_start_ends_the_whole(
     assert not up.ready_file.exists()
 
 
-def test_down_stops_and_waits(start: Callable[..., Up]) -> None:
-    up = start()
+def test_down_stops_and_waits(start_up: Callable[..., Up]) -> None:
+    up = start_up()
     ready = up.ready()
     found = run("down", "--data", str(up.data))
     assert found.returncode == 0, found.stderr
@@ -213,8 +178,8 @@ def test_down_stops_and_waits(start: Callable[..., Up]) -> None:
     assert run("status", "--data", str(up.data)).returncode == 4
 
 
-def test_logs_show_each_part(start: Callable[..., Up]) -> None:
-    up = start("broker", "registry")
+def test_logs_show_each_part(start_up: Callable[..., Up]) -> None:
+    up = start_up("broker", "registry")
     up.ready()
     up.end()
     both = run("logs", "--data", str(up.data)).stdout

@@ -1,1 +1,181 @@
-"""Real files: the only module of the broker that touches the operating system's file calls."""
+"""The log's `Files` on a real disk, and the lock that keeps a data folder to one process.
+
+Reads share a bounded cache of descriptors, so a broker with many segments does not run out of them; a file
+being appended to has a descriptor of its own. `sync` opens its path anew and can run in any thread: the
+kernel reports a failed write-back to whoever syncs the file first, whichever descriptor wrote it.
+
+May import the log's `Files` seam. Errors are the machine's `OSError`; only the lock has words of its own.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import stat
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from tidelock.broker.log.files import Bytes, File
+from tidelock.errors import ConflictError
+
+READ_DESCRIPTORS = 256
+LOCK_FILE = ".lock"
+
+
+class RealFile:
+    """A file open for appending; `append` is the system call itself."""
+
+    append: Callable[[Bytes], int]
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self.append = partial(os.write, descriptor)
+
+    def truncate(self, size: int) -> None:
+        """See File."""
+        os.ftruncate(self._descriptor, size)
+
+    def close(self) -> None:
+        """See File."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            self.append = _closed
+            os.close(descriptor)
+
+
+class RealFiles:
+    """Files under one folder of the machine.
+
+    Args:
+        root: created when absent.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root = str(root) + "/"
+        self._readers: OrderedDict[str, int] = OrderedDict()
+
+    def open(self, path: str) -> File:
+        """See Files."""
+        flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
+        return RealFile(os.open(self._root + path, flags, 0o644))
+
+    def read(self, path: str, position: int, size: int) -> bytes:
+        """See Files."""
+        return os.pread(self._readers.get(path) or self._reader(path), size, position)
+
+    def size(self, path: str) -> int:
+        """See Files."""
+        return os.stat(self._root + path).st_size
+
+    def sync(self, path: str) -> None:
+        """See Files."""
+        descriptor = os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
+                fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
+            elif stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                os.fsync(descriptor)
+            else:
+                os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def rename(self, source: str, target: str) -> None:
+        """See Files."""
+        self._forget(source)
+        self._forget(target)
+        os.replace(self._root + source, self._root + target)
+
+    def remove(self, path: str) -> None:
+        """See Files."""
+        self._forget(path)
+        full = self._root + path
+        if os.path.isdir(full):
+            os.rmdir(full)
+        else:
+            os.unlink(full)
+
+    def list(self, folder: str) -> list[str]:
+        """See Files."""
+        try:
+            return sorted(os.listdir(self._root + folder))
+        except FileNotFoundError:
+            return []
+
+    def make_folder(self, folder: str) -> None:
+        """See Files."""
+        os.makedirs(self._root + folder, exist_ok=True)
+
+    def close(self) -> None:
+        """Release the read descriptors."""
+        while self._readers:
+            os.close(self._readers.popitem()[1])
+
+    def _reader(self, path: str) -> int:
+        descriptor = os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+        self._readers[path] = descriptor
+        if len(self._readers) > READ_DESCRIPTORS:
+            os.close(self._readers.popitem(last=False)[1])
+        return descriptor
+
+    def _forget(self, path: str) -> None:
+        """Drop the descriptors of a file, or of every file in a folder, whose name is about to change."""
+        inside = path + "/"
+        for known in [known for known in self._readers if known == path or known.startswith(inside)]:
+            os.close(self._readers.pop(known))
+
+
+class FolderLock:
+    """One process owns a data folder; the kernel frees it when the process ends, however it ends.
+
+    Args:
+        root: the data folder; created when absent.
+
+    Raises:
+        ConflictError: another process owns it; the text names it.
+    """
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        path = root / LOCK_FILE
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            owner = _owner(os.pread(self._descriptor, 32, 0))
+            os.close(self._descriptor)
+            if error.errno not in (errno.EAGAIN, errno.EACCES):
+                raise
+            raise ConflictError(
+                f"the data folder is in use{owner}",
+                where=str(root),
+                hint="stop it, or choose another folder with --data DIR",
+            ) from None
+        os.ftruncate(self._descriptor, 0)
+        os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)
+
+    def release(self) -> None:
+        """Let another process have the folder; safe to call twice."""
+        descriptor, self._descriptor = self._descriptor, -1
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _owner(text: bytes) -> str:
+    """Name the owner as " by java (pid 4711)", as far as it can be told."""
+    pid = text.decode("ascii", "replace").strip()
+    if not pid.isdigit():
+        return ""
+    try:
+        name = Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return f" (pid {pid})"
+    return f" by {name} (pid {pid})"
+
+
+def _closed(data: Bytes, /) -> int:
+    raise OSError(errno.EBADF, "the file is closed")

@@ -1,1 +1,304 @@
-"""One broker: owns all state, turns (request, now) into a reply or a parked request. No IO."""
+"""One broker without its sockets: requests in, replies out, time as an argument. No IO of its own.
+
+    handle(frame, client, now) -> Chunks        the reply, its size first
+                                | None          the client wants none (acks=0)
+                                | Parked        the reply comes later, through `take_finished`
+    tick(now), wake_at()                        time acts: waits end, sessions end, retention, offset expiry
+    begin_flush() -> FlushJob, end_flush(job)   the shell runs the job, in a thread if it likes
+
+Under the flush policy `group` a reply to a request that appended something is held until the flush that
+follows: the node parks it, whatever the API. Recovery is `open`: the metadata log, then every partition,
+then the groups from `__consumer_offsets`, all through the same `apply` as in normal running.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+import struct
+from collections.abc import Callable
+from typing import NamedTuple
+
+from tidelock.broker.apis import api_versions, fetch, produce
+from tidelock.broker.apis.call import Call
+from tidelock.broker.apis.closing import CloseConnection
+from tidelock.broker.apis.registry import BY_KEY, handler
+from tidelock.broker.groups.classic import ClassicRules
+from tidelock.broker.groups.coordinator import GroupCoordinator
+from tidelock.broker.groups.records import decode
+from tidelock.broker.instant import Instant
+from tidelock.broker.log import Files, FlushJob, OpenReport, Partition
+from tidelock.broker.metadata import OFFSETS_TOPIC, ClusterNamed, MetadataLog
+from tidelock.broker.purgatory import Parked, ParkedFetch
+from tidelock.broker.settings import BrokerSettings
+from tidelock.broker.state import BrokerState, Chunks, ParkedGroup
+from tidelock.protocol.apis import request_class
+from tidelock.protocol.error_codes import KafkaStorageError
+from tidelock.protocol.frame import read_request_header
+from tidelock.protocol.primitives import MalformedMessage, skip_tags
+from tidelock.protocol.records import iter_batches, iter_records
+
+PRODUCE, FETCH, API_VERSIONS = 0, 1, 18
+READ_BACK_BYTES = 1 << 20
+# How often sealed segments are flushed under the policy `os`, in seconds.
+SEALED_FLUSH_INTERVAL = 1.0
+
+_FLEXIBLE_SINCE = (produce.FLEXIBLE_SINCE, fetch.FLEXIBLE_SINCE)
+_header = struct.Struct(">hhih").unpack_from
+
+
+class Finished(NamedTuple):
+    """A parked request that has ended; with an empty reply its connection must be closed."""
+
+    parked: Parked
+    chunks: Chunks
+
+
+class Node:
+    """One broker's state with everything that may be asked of it.
+
+    Use `open`; the constructor takes a state that has been read back, and what that found.
+    """
+
+    def __init__(self, state: BrokerState, report: OpenReport, now: Instant) -> None:
+        self.state = state
+        self.report = report
+        self._holds = state.settings.tidelock_flush_policy == "group"
+        self._held: list[Finished] = []
+        self._flushing: list[Finished] = []
+        self._flush_running = False
+        settings = state.settings
+        self._periodic: dict[Callable[[Instant], object], float] = {
+            self._retention: settings.log_retention_check_interval_ms / 1000,
+            self._expire_offsets: settings.offsets_retention_check_interval_ms / 1000,
+        }
+        self._due = {act: now.monotonic + every for act, every in self._periodic.items()}
+        self.flush_interval = (
+            settings.log_flush_interval_ms / 1000
+            if settings.tidelock_flush_policy == "interval"
+            else SEALED_FLUSH_INTERVAL
+        )
+        self._flush_at = now.monotonic + self.flush_interval
+
+    @classmethod
+    def open(
+        cls, settings: BrokerSettings, files: Files, now: Instant, new_bytes: Callable[[int], bytes]
+    ) -> Node:
+        """Read a data folder back, or begin in an empty one.
+
+        Args:
+            settings: the broker's.
+            files: the data folder.
+            now: the moment of the start.
+            new_bytes: n random bytes, for ids.
+
+        Raises:
+            CorruptMetadata, CorruptGroupRecord: what is there cannot be read.
+            OSError: the disk.
+        """
+        metadata = MetadataLog(files)
+        if not metadata.image.cluster_id:
+            name = base64.urlsafe_b64encode(new_bytes(16)).rstrip(b"=").decode()
+            metadata.commit(ClusterNamed(name))
+        state = BrokerState(settings, metadata, files, new_bytes)
+        report = state.open_logs(now)
+        rules = ClassicRules(
+            settings.group_min_session_timeout_ms / 1000,
+            settings.group_max_session_timeout_ms / 1000,
+            settings.group_initial_rebalance_delay_ms / 1000,
+            settings.group_max_size,
+            lambda: _uuid(new_bytes(16)),
+        )
+        state.groups = GroupCoordinator(rules, state.journal, settings.offsets_retention_minutes * 60_000)
+        offsets = state.partitions.get(OFFSETS_TOPIC, [None])[0]
+        if offsets is not None:
+            _read_back(offsets, state.groups)
+        state.groups.loaded(now)
+        return cls(state, report, now)
+
+    # -- requests -----------------------------------------------------------------------------------
+
+    def handle(self, frame: memoryview, client_host: str, now: Instant) -> Chunks | Parked | None:
+        """Answer one request.
+
+        Args:
+            frame: a request without its size; writable, and the caller's again afterwards.
+            client_host: the peer's address.
+            now: the moment of its arrival.
+
+        Returns:
+            The reply; None when the client wants none; or what to wait for.
+
+        Raises:
+            MalformedMessage, CloseConnection: the connection must end.
+        """
+        state = self.state
+        before = state.append_count
+        reply = self._answer(frame, client_host, now)
+        if isinstance(reply, ParkedGroup):
+            reply = self._answered_at_once(reply)
+        if self._holds and state.append_count != before:
+            return self._hold(reply)
+        return reply
+
+    def _answer(self, frame: memoryview, client_host: str, now: Instant) -> Chunks | Parked | None:
+        try:
+            key, version, correlation_id, length = _header(frame)
+        except struct.error:
+            raise MalformedMessage(f"a request of {len(frame)} bytes has no header") from None
+        api = BY_KEY.get(key)
+        if api is None:
+            raise CloseConnection(f"API key {key} is not served")
+        if not max(api.min_version, api.least) <= version <= api.max_version:
+            if key == API_VERSIONS:
+                return Call(0, correlation_id, "", client_host, now).framed(api_versions.unsupported())
+            raise CloseConnection(f"{api.module} v{version} is not served")
+        if key <= FETCH:
+            pos = 10 + max(length, 0)
+            if version >= _FLEXIBLE_SINCE[key]:
+                pos = skip_tags(frame, pos)
+            call = Call(version, correlation_id, "", client_host, now)
+            return self._data(key, frame, pos, call)
+        header = read_request_header(frame)
+        call = Call(version, correlation_id, header.client_id or "", client_host, now)
+        request, _ = request_class(key).decode(frame, version, header.end)
+        response = handler(key)(self.state, request, call)
+        return response if isinstance(response, Parked) else call.framed(response)
+
+    def _data(self, key: int, frame: memoryview, pos: int, call: Call) -> Chunks | Parked | None:
+        try:
+            if key == PRODUCE:
+                return produce.handle(self.state, frame, pos, call)
+            reply = fetch.handle(self.state, frame, pos, call)
+        except (struct.error, IndexError, UnicodeDecodeError) as error:
+            raise MalformedMessage(f"a request is cut short or garbled: {error}") from error
+        if isinstance(reply, ParkedFetch):
+            self.state.purgatory.park(reply)
+        return reply
+
+    def _answered_at_once(self, waiter: ParkedGroup) -> Chunks | Parked:
+        """A join or sync that did not have to wait: its answer is among the finished ones."""
+        finished = self.state.finished
+        for position, (parked, chunks) in enumerate(finished):
+            if parked is waiter:
+                del finished[position]
+                return chunks
+        return waiter
+
+    def _hold(self, reply: Chunks | Parked | None) -> Chunks | Parked | None:
+        """Keep back what this request has answered until it is flushed."""
+        state = self.state
+        self._held += [
+            Finished(parked, chunks) for parked, chunks in state.finished if isinstance(parked, ParkedGroup)
+        ]
+        state.finished = [one for one in state.finished if not isinstance(one[0], ParkedGroup)]
+        if reply is None or isinstance(reply, Parked):
+            return reply
+        parked = Parked()
+        self._held.append(Finished(parked, reply))
+        return parked
+
+    def take_finished(self) -> list[Finished]:
+        """Return the parked requests that have ended since the last call."""
+        if not self.state.finished:
+            return []
+        finished = [Finished(parked, chunks) for parked, chunks in self.state.finished]
+        self.state.finished = []
+        return finished
+
+    def forget(self, parked: Parked) -> None:
+        """The client of a parked request is gone."""
+        parked.cancelled = True
+        if isinstance(parked, ParkedFetch):
+            self.state.purgatory.forget(parked)
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def wake_at(self) -> float:
+        """When `tick` is due; monotonic seconds."""
+        return min(self.state.purgatory.wake_at(), self.state.groups.wake_at(), *self._due.values())
+
+    def tick(self, now: Instant) -> None:
+        """Let time act."""
+        state = self.state
+        before = state.append_count
+        state.wake(state.purgatory.overdue(now.monotonic))
+        state.answer_groups(state.groups.tick(now))
+        for act, due in self._due.items():
+            if due <= now.monotonic:
+                self._due[act] = now.monotonic + self._periodic[act]
+                act(now)
+        if self._holds and state.append_count != before:
+            self._hold(None)
+
+    def _retention(self, now: Instant) -> None:
+        logs = self.state.logs
+        self.retention_failures = logs.retention(now.wall_ms).failures
+        logs.expire_producers(now.wall_ms)
+
+    def _expire_offsets(self, now: Instant) -> None:
+        self.state.groups.expire_offsets(now)
+
+    # -- durability ---------------------------------------------------------------------------------
+
+    @property
+    def flush_is_due(self) -> bool:
+        """Whether replies wait for a flush and none is running."""
+        return bool(self._held) and not self._flush_running
+
+    def begin_flush(self) -> FlushJob | None:
+        """Start a flush of what the policy says; None if there is nothing or one is running."""
+        if self._flush_running:
+            return None
+        state = self.state
+        sealed_only = state.settings.tidelock_flush_policy == "os"
+        job = state.logs.begin_flush(list(state.unflushed), sealed_only=sealed_only)
+        self._flushing, self._held = self._held, []
+        if job is None:
+            self._release(set())
+            return None
+        state.unflushed = {one: None for one in state.unflushed if sealed_only and one.unflushed}
+        self._flush_running = True
+        return job
+
+    def end_flush(self, job: FlushJob) -> None:
+        """Take over the outcome of a flush and release the replies that waited for it."""
+        self._flush_running = False
+        self.state.logs.end_flush(job)
+        self._release({*job.failures})
+
+    def _release(self, failed: set[tuple[str, int]]) -> None:
+        for parked, chunks in self._flushing:
+            if not parked.cancelled:
+                # After a failed sync nobody may be told that its records are safe: the connection ends.
+                self.state.finished.append((parked, [] if failed else chunks))
+        self._flushing = []
+
+    def close(self) -> list[KafkaStorageError]:
+        """Answer what waits, make everything durable and release the files; returns what could not be."""
+        state = self.state
+        state.wake(state.purgatory.overdue(math.inf))
+        failures = state.logs.close(clean=True)
+        state.metadata.close()
+        return failures
+
+
+def _uuid(raw: bytes) -> str:
+    text = raw.hex()
+    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
+
+
+def _read_back(partition: Partition, groups: GroupCoordinator) -> None:
+    """Let the coordinator apply everything that `__consumer_offsets` holds."""
+    offset = partition.log_start_offset
+    while offset < partition.log_end_offset:
+        data = partition.read(offset, READ_BACK_BYTES)
+        if not data:
+            return
+        for header, position in iter_batches(data):
+            if not header.is_control:
+                for record in iter_records(data, position):
+                    found = decode(record.key or b"", record.value)
+                    if found is not None:
+                        groups.apply(found)
+            offset = header.last_offset + 1

@@ -1,1 +1,241 @@
-"""The asyncio shell: listeners, frames, back-pressure, graceful stop."""
+"""The asyncio shell of a broker: listens, ticks, flushes, starts and stops. The node decides, this moves.
+
+One event loop owns everything; the only other thread syncs files. `Broker` is a Service: embedded in an
+application's loop or run in a process of its own (`serve`). It accepts a socket that somebody else has
+bound, so that `tidelock up` can check all ports before it starts anything, and port 0, for which the
+advertised address is the real one.
+
+Stopping: no new connections, no further requests; parked fetches are answered with what there is;
+everything is made durable and the folder is marked as cleanly left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from tidelock.broker.connection import SHARED_BYTES, Connection
+from tidelock.broker.disk import FolderLock, RealFiles
+from tidelock.broker.instant import Instant
+from tidelock.broker.log import FlushJob
+from tidelock.broker.node import Node
+from tidelock.broker.settings import BrokerSettings
+from tidelock.errors import UsageError
+from tidelock.runtime import Clock, SystemClock, bind_loopback
+
+log = logging.getLogger(__name__)
+
+# Idle connections are looked for, and their buffers given back, this often; seconds.
+HOUSEKEEPING_INTERVAL = 10.0
+# How long a stop waits for replies to leave; seconds.
+STOP_GRACE = 2.0
+
+
+class Broker:
+    """A single-node broker as a Service.
+
+    Args:
+        settings: see BrokerSettings.
+        sock: a bound, listening socket instead of `listeners`.
+        clock: both clocks.
+        new_bytes: n random bytes.
+
+    Attributes:
+        node: the broker's state; valid between start and stop.
+    """
+
+    def __init__(
+        self,
+        settings: BrokerSettings,
+        *,
+        sock: socket.socket | None = None,
+        clock: Clock | None = None,
+        new_bytes: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.settings = settings
+        self.node: Node
+        self.max_request_bytes = settings.socket_request_max_bytes
+        self.shared_view = memoryview(bytearray(0))
+        self._sock = sock
+        self._clock = clock or SystemClock()
+        self._new_bytes = new_bytes
+        self._files: RealFiles | None = None
+        self._lock: FolderLock | None = None
+        self._server: asyncio.Server | None = None
+        self._connections: set[Connection] = set()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = float("inf")
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._flush_at = 0.0
+        self._housekeeping_at = 0.0
+        self._endpoint = ("", 0)
+        self._is_open = False
+        self._all_gone = asyncio.Event()
+
+    # -- service ------------------------------------------------------------------------------------
+
+    @property
+    def bootstrap(self) -> str:
+        """What clients take as `bootstrap.servers`, e.g. "127.0.0.1:9092"."""
+        host, port = self._endpoint
+        return f"{host}:{port}"
+
+    async def start(self) -> None:
+        """Read the data folder back and accept clients.
+
+        Raises:
+            ConflictError: the port or the data folder is in use.
+            TidelockError: the data folder cannot be read.
+        """
+        folder = Path(self.settings.log_dirs)
+        host, port = _address(self.settings.listeners, "listeners")
+        self._sock = sock = self._sock or bind_loopback(port, host=host, what="broker")
+        self._lock = FolderLock(folder)
+        self._files = RealFiles(folder)
+        self.node = Node.open(self.settings, self._files, self.now(), self._new_bytes)
+        self._is_open = True
+        self.node.state.endpoint = self._endpoint = self._advertised(sock)
+        self.shared_view = memoryview(bytearray(SHARED_BYTES))
+        self._flush_at = self._housekeeping_at = self._clock.monotonic()
+        loop = asyncio.get_running_loop()
+        self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
+        self._schedule()
+        log.info("broker started", extra={"bootstrap": self.bootstrap, "folder": self.settings.log_dirs})
+
+    def _advertised(self, sock: socket.socket) -> tuple[str, int]:
+        if self.settings.advertised_listeners:
+            host, port = _address(self.settings.advertised_listeners, "advertised.listeners")
+            return host, port or sock.getsockname()[1]
+        host, port = sock.getsockname()[:2]
+        return ("127.0.0.1" if host == "0.0.0.0" else host), port
+
+    async def stop(self) -> None:
+        """Finish what is in flight, make it durable and leave; safe to call after a failed start."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+        elif self._sock is not None:
+            self._sock.close()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self._is_open:
+            self._is_open = False
+            for failure in self.node.close():
+                log.error("a log could not be closed cleanly: %s", failure)
+            self._deliver()
+            log.info("broker stopped", extra={"bootstrap": self.bootstrap})
+        await self._disconnect_all()
+        if self._files is not None:
+            self._files.close()
+            self._files = None
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    async def _disconnect_all(self) -> None:
+        for connection in list(self._connections):
+            connection.close()
+        if self._connections:
+            try:
+                await asyncio.wait_for(self._all_gone.wait(), STOP_GRACE)
+            except TimeoutError:
+                for connection in list(self._connections):
+                    connection.abort()
+
+    # -- connections --------------------------------------------------------------------------------
+
+    def connected(self, connection: Connection) -> None:
+        """A client has connected; one too many is sent away."""
+        self._connections.add(connection)
+        self._all_gone.clear()
+        if len(self._connections) > self.settings.max_connections:
+            connection.close()
+
+    def disconnected(self, connection: Connection) -> None:
+        """A client is gone."""
+        self._connections.discard(connection)
+        if not self._connections:
+            self._all_gone.set()
+
+    # -- time ---------------------------------------------------------------------------------------
+
+    def now(self) -> Instant:
+        """Read both clocks."""
+        return Instant(self._clock.monotonic(), int(self._clock.wall() * 1000))
+
+    def after_input(self) -> None:
+        """Requests were handled: deliver what they have finished, flush what must be, mind the timer."""
+        node = self.node
+        if node.state.finished:
+            self._deliver()
+        if node.flush_is_due:
+            self._start_flush()
+        if node.wake_at() < self._timer_at:
+            self._schedule()
+
+    def _deliver(self) -> None:
+        """Hand replies to their connections; each may go on with requests that finish others."""
+        while finished := self.node.take_finished():
+            for parked, chunks in finished:
+                owner = parked.owner
+                if isinstance(owner, Connection) and owner.parked is parked:
+                    owner.finished(chunks)
+
+    def _schedule(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        now = self._clock.monotonic()
+        self._timer_at = min(self.node.wake_at(), self._flush_at, self._housekeeping_at)
+        delay = max(0.0, self._timer_at - now)
+        self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
+
+    def _tick(self) -> None:
+        now = self.now()
+        self.node.tick(now)
+        self._deliver()
+        if self._flush_at <= now.monotonic:
+            self._flush_at = now.monotonic + self.node.flush_interval
+            self._start_flush()
+        elif self.node.flush_is_due:
+            self._start_flush()
+        if self._housekeeping_at <= now.monotonic:
+            self._housekeeping_at = now.monotonic + HOUSEKEEPING_INTERVAL
+            self._housekeep()
+        self._timer = None
+        self._schedule()
+
+    def _housekeep(self) -> None:
+        for connection in self._connections:
+            connection.trim()
+
+    # -- durability ---------------------------------------------------------------------------------
+
+    def _start_flush(self) -> None:
+        job = self.node.begin_flush()
+        if job is None:
+            self._deliver()
+            return
+        task = asyncio.get_running_loop().create_task(self._flush(job))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _flush(self, job: FlushJob) -> None:
+        await asyncio.get_running_loop().run_in_executor(None, job.run)
+        self.node.end_flush(job)
+        self.after_input()
+
+
+def _address(text: str, key: str) -> tuple[str, int]:
+    """Split `PLAINTEXT://host:port`."""
+    place = text.split(",")[0].strip().rpartition("://")[2]
+    host, colon, port = place.rpartition(":")
+    if not colon or not port.isdigit():
+        raise UsageError(f"{key}={text!r} is not PLAINTEXT://HOST:PORT")
+    return host.strip("[]") or "127.0.0.1", int(port)

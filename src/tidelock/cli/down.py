@@ -38,7 +38,7 @@ def command(data: Path) -> None:
     clock = SystemClock()
     processes.send(running.pid, signal.SIGTERM)
     deadline = clock.monotonic() + PER_PART * len(running.addresses) + SLACK
-    while state.read(data) is not None:
+    while processes.is_alive(running.pid, running.started.get("up", 0)):
         if clock.monotonic() > deadline:
             raise DoesNotStopError(
                 f"tidelock up (pid {running.pid}) does not stop",

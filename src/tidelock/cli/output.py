@@ -202,7 +202,7 @@ def _is_rows(value: Any) -> bool:
 
 
 def _cell(value: Any) -> str:
-    if value is None:
+    if value is None or value in ([], (), {}, ""):
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"

@@ -32,6 +32,32 @@ TREE: dict[str, Leaf | Branch] = {
     "down": Leaf("Stop what `tidelock up` runs in a data folder.", "tidelock.cli.down"),
     "status": Leaf("Show what runs: parts, processes, addresses, health, memory.", "tidelock.cli.status"),
     "logs": Leaf("Show what the parts wrote to their logs.", "tidelock.cli.logs"),
+    "topic": Branch(
+        "Topics of the broker.",
+        {
+            "ls": Leaf("List the topics.", "tidelock.cli.topic.ls"),
+            "create": Leaf("Create topics.", "tidelock.cli.topic.create"),
+            "describe": Leaf(
+                "Show a topic: its partitions with their offsets, and its own settings.",
+                "tidelock.cli.topic.describe",
+            ),
+            "delete": Leaf("Delete topics and everything in them.", "tidelock.cli.topic.delete"),
+            "produce": Leaf(
+                "Produce one record per line of standard input or of a file.", "tidelock.cli.topic.produce"
+            ),
+            "tail": Leaf("Show the last records of a topic.", "tidelock.cli.topic.tail"),
+        },
+    ),
+    "group": Branch(
+        "Consumer groups of the broker.",
+        {
+            "ls": Leaf("List the consumer groups, with their state.", "tidelock.cli.group.ls"),
+            "describe": Leaf(
+                "Show a group: its members, and the lag of every partition it has committed.",
+                "tidelock.cli.group.describe",
+            ),
+        },
+    ),
     "connect": Branch(
         "Connectors of a Connect worker.",
         {

@@ -1,5 +1,97 @@
 """Calls between services: one `@api` interface gives client and server; balancing, retry, deadline, breaker.
 
-Rules (`balance`, `retry`, `breaker`, `flow`) do no IO; the engine moves bytes.
-The design page is docs/design/http.md.
+Rules (`balance`, `retry`, `breaker`, `flow`, `wire.parser`) do no IO; `aio` and `wire` move bytes, `serve`
+and `registration` are the server's side. Names are imported on first use: a server does not pay for the
+client. The design page is docs/design/http.md.
 """
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tidelock.http.aio import Called
+    from tidelock.http.client import Client, at, close, connect, instances
+    from tidelock.http.deadlines import current_deadline, deadline
+    from tidelock.http.declarative import Body, Header, Query, api, delete, get, head, patch, post, put
+    from tidelock.http.errors import (
+        BadAnswer,
+        CallError,
+        CallTimeout,
+        CircuitOpen,
+        ConnectFailed,
+        ConnectionBroken,
+        DecodeFailed,
+        InDoubt,
+        NoInstance,
+        StatusError,
+    )
+    from tidelock.http.exchange import Response
+    from tidelock.http.flow import BreakerChanged, CallSettings, Ejected, Policy
+    from tidelock.http.source import EnvironmentSource, Source, StaticSource
+
+__all__ = [
+    "BadAnswer",
+    "Body",
+    "BreakerChanged",
+    "CallError",
+    "CallSettings",
+    "CallTimeout",
+    "Called",
+    "CircuitOpen",
+    "Client",
+    "ConnectFailed",
+    "ConnectionBroken",
+    "DecodeFailed",
+    "Ejected",
+    "EnvironmentSource",
+    "Header",
+    "InDoubt",
+    "NoInstance",
+    "Policy",
+    "Query",
+    "Response",
+    "Source",
+    "StaticSource",
+    "StatusError",
+    "api",
+    "at",
+    "close",
+    "connect",
+    "current_deadline",
+    "deadline",
+    "delete",
+    "get",
+    "head",
+    "instances",
+    "patch",
+    "post",
+    "put",
+]
+
+_HOMES = (
+    ("aio", "Called"),
+    ("client", "Client at close connect instances"),
+    ("deadlines", "current_deadline deadline"),
+    ("declarative", "Body Header Query api delete get head patch post put"),
+    ("errors", "BadAnswer CallError CallTimeout CircuitOpen ConnectFailed ConnectionBroken DecodeFailed"),
+    ("errors", "InDoubt NoInstance StatusError"),
+    ("exchange", "Response"),
+    ("flow", "BreakerChanged CallSettings Ejected Policy"),
+    ("source", "EnvironmentSource Source StaticSource"),
+)
+_HOME = {name: module for module, names in _HOMES for name in names.split()}
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOME.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"{__name__}.{home}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -29,7 +29,8 @@ NO_PRODUCER_ID: Final = -1
 ABORT: Final = 0
 COMMIT: Final = 1
 
-_HEADER = Layout(">qiibIhiqqqhii")
+HEADER: Final = Layout(">qiibIhiqqqhii")
+"""The header's layout itself, for loops that cannot afford a `BatchHeader` per batch."""
 _OFFSET = Layout(">q")
 _EPOCH = Layout(">i")
 _CRC = Layout(">I")
@@ -130,7 +131,7 @@ def read_header(buf: Buffer, pos: int = 0) -> BatchHeader:
         InvalidRecord: a magic other than 2.
     """
     try:
-        header = BatchHeader._make(_HEADER.unpack_from(buf, pos))
+        header = BatchHeader._make(HEADER.unpack_from(buf, pos))
     except struct_error:
         raise CorruptMessage(f"{len(buf) - pos} bytes are too few for a batch header") from None
     if header.magic != MAGIC:
@@ -316,7 +317,7 @@ def _build(
     data = codecs.compress(codec, body) if codec else body
     out = bytearray(HEADER_BYTES)
     out += data
-    _HEADER.pack_into(
+    HEADER.pack_into(
         out,
         0,
         base_offset,

@@ -24,21 +24,45 @@ from tidelock.errors import TidelockError
 from tidelock.runtime import Service, run_services
 
 STOP_TIMEOUT = 10.0
+REPEAT_INTERVAL = 10.0
+MOST_TEXTS = 1000
 
 Factory = Callable[[Job, socket.socket], tuple[Service, str | None]]
 
 
+class Repetitions:
+    """Lets a text through once per interval, and then says how often it was held back."""
+
+    def __init__(self, interval: float = REPEAT_INTERVAL) -> None:
+        self._interval = interval
+        self._seen: dict[str, tuple[float, int]] = {}
+
+    def shown(self, text: str, now: float) -> str | None:
+        """Return what to show, or None to hold it back; `now` is in seconds."""
+        last, held = self._seen.get(text, (float("-inf"), 0))
+        if now - last < self._interval:
+            self._seen[text] = (last, held + 1)
+            return None
+        if len(self._seen) >= MOST_TEXTS:
+            self._seen.clear()
+        self._seen[text] = (now, 0)
+        return f"{text} ({held} more like it)" if held else text
+
+
 class ReportHandler(logging.Handler):
-    """Hands warnings and errors to `up`, which shows them to the user."""
+    """Hands warnings and errors to `up`, which shows them to the user; the log file has every one."""
 
     def __init__(self, reports: Reports) -> None:
         super().__init__(logging.WARNING)
         self._reports = reports
+        self._repetitions = Repetitions()
 
     def emit(self, record: logging.LogRecord) -> None:
         """See logging.Handler."""
         first_line = record.getMessage().partition("\n")[0]
-        self._reports.log(f"{record.levelname.lower()}: {first_line}")
+        shown = self._repetitions.shown(f"{record.levelname.lower()}: {first_line}", record.created)
+        if shown is not None:
+            self._reports.log(shown)
 
 
 def main(arguments: list[str]) -> int:

@@ -19,3 +19,11 @@ def registry(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
     job.folder.mkdir(parents=True, exist_ok=True)
     settings = RegistrySettings.parse(job.settings, where="--set")
     return RegistryServer(settings, listener, data_dir=job.folder), None
+
+
+def broker(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
+    """Build the broker; its log is in DATA/broker unless `log.dirs` says otherwise."""
+    from tidelock.broker import Broker, BrokerSettings
+
+    settings = BrokerSettings.parse({"log.dirs": str(job.folder), **job.settings}, where="--set")
+    return Broker(settings, sock=listener), None

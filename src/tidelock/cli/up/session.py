@@ -11,7 +11,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -22,10 +22,10 @@ from tidelock import __version__
 from tidelock.cli.up import banner, configuration, processes, state
 from tidelock.cli.up.parts import PARTS, Part, chosen
 from tidelock.cli.up.supervisor import Supervisor
-from tidelock.errors import ConflictError, UsageError
+from tidelock.errors import ConflictError, TidelockError, UsageError
 from tidelock.runtime import SystemClock, bind_loopback
 
-LOCK_PATIENCE = 0.5
+LOCK_PATIENCE = 40.0
 ORPHAN_PATIENCE = 15.0
 
 
@@ -56,6 +56,9 @@ class Wish:
         """
         if options["any_port"] and options["port_base"] is not None:
             raise UsageError("--any-port and --port-base exclude each other", where="tidelock up")
+        ready_file = options["ready_file"]
+        if ready_file is not None and not ready_file.parent.is_dir():
+            raise UsageError("no such folder for the ready file", where=str(ready_file.parent))
         parts = chosen(names)
         settings: Mapping[str, Mapping[str, str]] = {}
         if options["assignments"] or options["config"]:
@@ -67,7 +70,7 @@ class Wish:
             options["any_port"],
             options["port_base"],
             settings,
-            options["ready_file"],
+            ready_file,
         )
 
     def port(self, part: Part) -> int:
@@ -92,8 +95,8 @@ def up(wish: Wish) -> int:
         run.forget()  # what an `up` that was killed left
         supervisor = Supervisor(wanted, data, clock, run.say, run.tell)
         run.supervisor = supervisor
-        stack.callback(run.forget)
         stack.callback(supervisor.stop)
+        stack.callback(run.forget)  # first: from now on nobody is told to use what stops
         if not supervisor.start():
             return 130
         run.greet()
@@ -114,8 +117,9 @@ class Run:
             self._files.append(wish.ready_file)
 
     def say(self, line: str) -> None:
-        """Show one line of news."""
-        click.echo(line, err=True)
+        """Show one line of news; a terminal that is gone must not stop what runs."""
+        with suppress(OSError):
+            click.echo(line, err=True)
 
     def greet(self) -> None:
         """Write the files and the banner: everything accepts."""
@@ -169,7 +173,7 @@ def _bound(wish: Wish) -> list[tuple[Part, socket.socket, Mapping[str, str]]]:
         for part in wish.parts:
             sock = bind_loopback(wish.port(part), what=part.name)
             bound.append((part, sock, wish.settings.get(part.name, {})))
-    except ConflictError:
+    except TidelockError:
         for _, sock, _ in bound:
             sock.close()
         raise
@@ -177,10 +181,13 @@ def _bound(wish: Wish) -> list[tuple[Part, socket.socket, Mapping[str, str]]]:
 
 
 def _locked(data: Path, clock: SystemClock) -> Any:
-    """Take the folder; short patience, because a stopping `up` lets go of it as its last act."""
+    """Take the folder, or None when an `up` runs here; one that starts or stops is waited for."""
     deadline = clock.monotonic() + LOCK_PATIENCE
     while True:
-        held = state.lock(data)
+        try:
+            held = state.lock(data)
+        except OSError as error:
+            raise UsageError(f"cannot use the data folder: {error.strerror}", where=str(data)) from error
         if held is not None or state.read(data) is not None or clock.monotonic() >= deadline:
             return held
         processes.pause(0.02)
@@ -191,9 +198,9 @@ def _attach(wish: Wish, data: Path) -> int:
     running = state.read(data)
     if running is None:
         raise ConflictError(
-            "another `tidelock up` is starting or stopping in this data folder",
+            "another `tidelock up` has this data folder and does not get ready",
             where=str(data),
-            hint="try again in a moment, or use another folder: --data DIR",
+            hint="use another folder: --data DIR",
         )
     missing = [part.name for part in wish.parts if part.name not in running.addresses]
     if missing:

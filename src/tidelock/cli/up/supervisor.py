@@ -193,7 +193,7 @@ class Supervisor:
             self._step(0.05)
             late = self._clock.monotonic() >= deadline
             if late or self._signals > max(already, 1):
-                self._say(f"{running.part.name}: did not stop in time, killed" if late else "killed")
+                self._say(f"{running.part.name}: {'did not stop in time, killed' if late else 'killed'}")
                 processes.kill_group(process.pid)
                 process.wait()
                 self._bury(running)

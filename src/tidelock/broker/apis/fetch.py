@@ -1,0 +1,214 @@
+"""Fetch (1), v4-18: read whole batches from many partitions, waiting until there is enough. Hand-written.
+
+v5 log start offset, v7 sessions (KIP-227), v9 leader epoch (KIP-320), v11 rack, v12 flexible and diverging
+epoch, v13 topic ids (KIP-516), v15 replica state (KIP-903), v16 node endpoints (KIP-951: none, this broker
+leads everything), v17 directory ids, v18 high watermark tag. Replicas do not fetch here.
+
+Sessions are answered with id 0, which tells the client to send every fetch in full: legal, and every client
+does so. Limits are soft: the first batch comes whole (KIP-74); partitions are served in the order of the
+request. Any error, or nothing to read from, ends the wait. Batches are handed to the transport as the log
+returned them.
+
+Source: Kafka `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from tidelock.broker.apis.call import Call
+from tidelock.broker.apis.fetch_request import FetchRequest, Wanted, read_request
+from tidelock.broker.log import Partition
+from tidelock.broker.purgatory import ParkedFetch
+from tidelock.broker.state import BrokerState, Chunks
+from tidelock.protocol.error_codes import ErrorCode, KafkaError
+from tidelock.protocol.primitives import write_uvarint
+
+FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 12, 13
+# Below this size copying a batch into the response costs less than another chunk to send.
+COPY_BELOW_BYTES = 4096
+
+_pack_int = Struct(">i").pack
+_pack_short = Struct(">h").pack
+_pack_head = Struct(">iii").pack
+_pack_session = Struct(">hi").pack
+_pack_watermarks_v4 = Struct(">ihqq").pack
+_pack_watermarks = Struct(">ihqqq").pack
+_pack_diverging = Struct(">BBBiqB").pack
+
+
+def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunks | ParkedFetch:
+    """Read what is there, or wait for more.
+
+    Raises:
+        MalformedMessage: the frame is not a Fetch of this version.
+    """
+    request = read_request(frame, pos, call.version)
+    if request.session_id:
+        return _refused(call, int(ErrorCode.FETCH_SESSION_ID_NOT_FOUND))
+    reading = _Reading(state, request, call)
+    chunks = reading.read()
+    missing = request.min_bytes - reading.found_bytes
+    if missing <= 0 or request.max_wait_ms <= 0 or reading.failed or not reading.partitions:
+        return chunks
+    return ParkedFetch(
+        reading.partitions,
+        missing,
+        call.now.monotonic + request.max_wait_ms / 1000,
+        lambda: _Reading(state, request, call).read(),
+    )
+
+
+def _refused(call: Call, error: int) -> Chunks:
+    out = bytearray(_pack_head(0, call.correlation_id, 0))
+    if call.version >= FLEXIBLE_SINCE:
+        out = bytearray(_pack_head(0, call.correlation_id, 0)[:8] + b"\0\0\0\0\0")
+        out += _pack_session(error, 0) + b"\1\0"
+    else:
+        out += _pack_session(error, 0) + b"\0\0\0\0"
+    out[0:4] = _pack_int(len(out) - 4)
+    return [out]
+
+
+class _Reading:
+    """One pass over the partitions of a fetch."""
+
+    __slots__ = (
+        "call",
+        "chunks",
+        "failed",
+        "flexible",
+        "found_bytes",
+        "out",
+        "partitions",
+        "request",
+        "state",
+        "version",
+    )
+
+    def __init__(self, state: BrokerState, request: FetchRequest, call: Call) -> None:
+        self.state = state
+        self.request = request
+        self.call = call
+        self.version = call.version
+        self.flexible = call.version >= FLEXIBLE_SINCE
+        self.partitions: list[Partition] = []
+        self.found_bytes = 0
+        self.failed = False
+        self.chunks: Chunks = []
+        self.out = bytearray()
+
+    def read(self) -> Chunks:
+        """Return the response frame."""
+        out = self.out
+        out += _pack_head(0, self.call.correlation_id, 0)
+        if self.flexible:
+            out.insert(8, 0)
+        if self.version >= 7:
+            out += _pack_session(0, 0)
+        self._count(len(self.request.topics))
+        room = min(self.request.max_bytes, self.state.settings.fetch_max_bytes)
+        for raw, topic, wanted in self.request.topics:
+            self.out += raw
+            self._count(len(wanted))
+            found = self._partitions_of(topic)
+            for one in wanted:
+                room -= self._partition(found, one, room)
+            if self.flexible:
+                self.out.append(0)
+        if self.flexible:
+            self.out.append(0)
+        self.chunks.append(self.out)
+        self.chunks[0][0:4] = _pack_int(sum(map(len, self.chunks)) - 4)  # type: ignore[index]  # a bytearray
+        return self.chunks
+
+    def _count(self, count: int) -> None:
+        if self.flexible:
+            write_uvarint(self.out, count + 1)
+        else:
+            self.out += _pack_int(count)
+
+    def _partitions_of(self, topic: str | bytes) -> list[Partition | None] | int:
+        if isinstance(topic, bytes):
+            found = self.state.image.by_id.get(topic)
+            if found is None:
+                return int(ErrorCode.UNKNOWN_TOPIC_ID)
+            topic = found.name
+        partitions = self.state.partitions.get(topic)
+        return int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION) if partitions is None else partitions
+
+    def _partition(self, found: list[Partition | None] | int, wanted: Wanted, room: int) -> int:
+        """Add one partition's part of the response; returns the bytes read."""
+        if isinstance(found, int):
+            return self._refuse(wanted, found)
+        if not 0 <= wanted.partition < len(found):
+            return self._refuse(wanted, int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION))
+        partition = found[wanted.partition]
+        if partition is None:
+            return self._refuse(wanted, int(ErrorCode.KAFKA_STORAGE_ERROR))
+        epoch = wanted.leader_epoch
+        if epoch not in (-1, partition.leader_epoch):
+            fenced = epoch < partition.leader_epoch
+            return self._refuse(
+                wanted, int(ErrorCode.FENCED_LEADER_EPOCH if fenced else ErrorCode.UNKNOWN_LEADER_EPOCH)
+            )
+        if wanted.last_epoch >= 0:
+            known, end = partition.epoch_end_offset(wanted.last_epoch)
+            if known != wanted.last_epoch or end < wanted.offset:
+                return self._diverging(partition, wanted, known, end)
+        try:
+            data: bytes | memoryview = b""
+            if room > 0 or not self.found_bytes:
+                data = partition.read(wanted.offset, max(1, min(wanted.max_bytes, room)))
+        except KafkaError as error:
+            return self._refuse(wanted, error.error_code)
+        self.partitions.append(partition)
+        self._head(wanted.partition, 0, partition)
+        self._records(data)
+        self.found_bytes += len(data)
+        return len(data)
+
+    def _head(self, index: int, error: int, partition: Partition | None) -> None:
+        high = stable = start = -1
+        if partition is not None:
+            high, stable = partition.high_watermark, partition.last_stable_offset
+            start = partition.log_start_offset
+        if self.version == 4:
+            self.out += _pack_watermarks_v4(index, error, high, stable)
+        else:
+            self.out += _pack_watermarks(index, error, high, stable, start)
+        committed = self.request.isolation == 1
+        if self.flexible:
+            # Aborted transactions: null, or none for read_committed; then no preferred read replica.
+            self.out += b"\1\xff\xff\xff\xff" if committed else b"\0\xff\xff\xff\xff"
+        else:
+            self.out += b"\0\0\0\0" if committed else b"\xff\xff\xff\xff"
+            if self.version >= 11:
+                self.out += b"\xff\xff\xff\xff"
+
+    def _records(self, data: bytes | memoryview) -> None:
+        if self.flexible:
+            write_uvarint(self.out, len(data) + 1)
+        else:
+            self.out += _pack_int(len(data))
+        if len(data) < COPY_BELOW_BYTES:
+            self.out += data
+        else:
+            self.chunks += (self.out, data)
+            self.out = bytearray()
+        if self.flexible:
+            self.out.append(0)
+
+    def _refuse(self, wanted: Wanted, error: int) -> int:
+        self.failed = True
+        self._head(wanted.partition, error, None)
+        self._records(b"")
+        return 0
+
+    def _diverging(self, partition: Partition, wanted: Wanted, epoch: int, end: int) -> int:
+        self.failed = True
+        self._head(wanted.partition, 0, partition)
+        write_uvarint(self.out, 1)
+        # One tagged field, number 0, 13 bytes: the last epoch that agrees, and where it ends.
+        self.out += _pack_diverging(1, 0, 13, epoch, end, 0)
+        return 0

@@ -1,0 +1,226 @@
+"""Produce (0), v3-13: append one record batch per partition.
+
+Hand-written: batches stay opaque slices of the frame.
+
+v0-2 are advertised but refused (see the registry). v5 log start offset, v8 record errors and message
+(KIP-467), v9 flexible, v10 current leader tags (KIP-951: this broker leads everything, so there are none),
+v13 topic ids (KIP-516). acks: 0 has no response, an error there ends the connection; 1 and -1 are the same
+on a single node.
+
+The receive buffer is rewritten in place by the log (base offset, leader epoch); nothing of it is kept.
+
+Source: Kafka `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from tidelock.broker.apis.call import Call
+from tidelock.broker.apis.closing import CloseConnection
+from tidelock.broker.instant import Instant
+from tidelock.broker.log import Partition
+from tidelock.broker.metadata import INTERNAL_TOPICS
+from tidelock.broker.state import BrokerState, Chunks
+from tidelock.protocol.error_codes import ErrorCode, KafkaError
+from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags, write_uvarint
+
+FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 9, 13
+NOTHING: list[Partition | None] = []
+
+_short = Struct(">h").unpack_from
+_int = Struct(">i").unpack_from
+_acks = Struct(">hi").unpack_from
+_index_size = Struct(">ii").unpack_from
+_pack_short, _pack_int = Struct(">h").pack, Struct(">i").pack
+_pack_head = Struct(">ii").pack
+# One partition without an error, by version: index, error, base offset, append time[, log start offset],
+# then what v8+ has to say about errors: nothing.
+_RESULTS = {
+    **dict.fromkeys((3, 4), (Struct(">ihqq").pack, False, ())),
+    **dict.fromkeys((5, 6, 7), (Struct(">ihqqq").pack, True, ())),
+    8: (Struct(">ihqqqih").pack, True, (0, -1)),
+    **dict.fromkeys(range(9, 14), (Struct(">ihqqqBBB").pack, True, (1, 0, 0))),
+}
+_pack_refusal = Struct(">ihqqq").pack
+
+
+def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunks | None:
+    """Append every batch of a request; None if the client wants no response.
+
+    Args:
+        state: the broker.
+        frame: the request's bytes, writable.
+        pos: where the body starts.
+        call: the request's header.
+
+    Raises:
+        MalformedMessage: the frame is not a Produce of this version.
+        CloseConnection: acks=0 and something could not be appended.
+    """
+    version = call.version
+    flexible = version >= FLEXIBLE_SINCE
+    if flexible:
+        size, pos = read_uvarint(frame, pos)
+        transactional = size > 0
+        pos += max(size - 1, 0)
+    else:
+        (size,) = _short(frame, pos)
+        transactional = size >= 0
+        pos += 2 + max(size, 0)
+    acks, _ = _acks(frame, pos)
+    pos += 6
+    refusal = 0
+    if transactional:
+        refusal = int(ErrorCode.INVALID_TXN_STATE)
+    elif acks not in (-1, 0, 1):
+        refusal = int(ErrorCode.INVALID_REQUIRED_ACKS)
+    out = bytearray(_pack_head(0, call.correlation_id))
+    request = _Appending(state, frame, version, refusal, call.now)
+    if flexible:
+        out.append(0)
+        request.flexible_topics(pos, out)
+        out += b"\0\0\0\0\0"
+    else:
+        request.classic_topics(pos, out)
+        out += b"\0\0\0\0"
+    if acks == 0:
+        if request.failed:
+            raise CloseConnection("a produce with acks=0 failed")
+        return None
+    out[0:4] = _pack_int(len(out) - 4)
+    return [out]
+
+
+class _Appending:
+    """One request on its way through the log."""
+
+    __slots__ = ("extra", "failed", "frame", "now", "pack", "refusal", "state", "version", "with_start")
+
+    def __init__(
+        self, state: BrokerState, frame: memoryview, version: int, refusal: int, now: Instant
+    ) -> None:
+        self.state = state
+        self.frame = frame
+        self.version = version
+        self.refusal = refusal
+        self.now = now
+        self.failed = False
+        self.pack, self.with_start, self.extra = _RESULTS[version]
+
+    def classic_topics(self, pos: int, out: bytearray) -> None:
+        """v3-8: fixed-size lengths."""
+        frame = self.frame
+        (count,) = _int(frame, pos)
+        pos += 4
+        out += _pack_int(_checked(count, frame))
+        for _ in range(count):
+            (size,) = _short(frame, pos)
+            raw = frame[pos : pos + 2 + size]
+            name = str(raw[2:], "utf-8")
+            pos += 2 + size
+            out += raw
+            (partitions,) = _int(frame, pos)
+            pos += 4
+            out += _pack_int(_checked(partitions, frame))
+            found = self._partitions(name)
+            for _ in range(partitions):
+                index, size = _index_size(frame, pos)
+                pos += 8
+                end = pos + max(size, 0)
+                self._append(found, index, frame[pos:end], out)
+                pos = end
+        _require_end(pos, frame)
+
+    def flexible_topics(self, pos: int, out: bytearray) -> None:
+        """v9+: varint lengths and tags; v13+ topic ids."""
+        frame = self.frame
+        count, pos = read_uvarint(frame, pos)
+        write_uvarint(out, count)
+        for _ in range(_checked(count - 1, frame)):
+            start = pos
+            if self.version >= TOPIC_IDS_SINCE:
+                pos += 16
+                found = self._partitions_by_id(bytes(frame[start:pos]))
+            else:
+                size, pos = read_uvarint(frame, pos)
+                found = self._partitions(str(frame[pos : pos + size - 1], "utf-8"))
+                pos += size - 1
+            out += frame[start:pos]
+            partitions, pos = read_uvarint(frame, pos)
+            write_uvarint(out, partitions)
+            for _ in range(_checked(partitions - 1, frame)):
+                (index,) = _int(frame, pos)
+                size, pos = read_uvarint(frame, pos + 4)
+                end = pos + max(size - 1, 0)
+                batch = frame[pos:end]
+                pos = skip_tags(frame, end)
+                self._append(found, index, batch, out)
+            out.append(0)
+            pos = skip_tags(frame, pos)
+        _require_end(skip_tags(frame, pos), frame)
+
+    def _partitions(self, name: str) -> list[Partition | None] | int:
+        if name in INTERNAL_TOPICS:
+            return int(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        return self.state.partitions.get(name, NOTHING)
+
+    def _partitions_by_id(self, topic_id: bytes) -> list[Partition | None] | int:
+        topic = self.state.image.by_id.get(topic_id)
+        return int(ErrorCode.UNKNOWN_TOPIC_ID) if topic is None else self._partitions(topic.name)
+
+    def _append(
+        self, found: list[Partition | None] | int, index: int, batch: memoryview, out: bytearray
+    ) -> None:
+        if self.refusal:
+            self._refuse(index, self.refusal, None, out)
+        elif isinstance(found, int):
+            self._refuse(index, found, None, out)
+        elif not 0 <= index < len(found):
+            self._refuse(index, int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), None, out)
+        else:
+            partition = found[index]
+            if partition is None:
+                self._refuse(index, int(ErrorCode.KAFKA_STORAGE_ERROR), None, out)
+                return
+            try:
+                done = partition.append(batch, self.now.wall_ms)
+            except KafkaError as error:
+                self._refuse(index, error.error_code, error.what, out)
+                return
+            self.state.appended(partition, len(batch))
+            if self.with_start:
+                out += self.pack(
+                    index, 0, done.base_offset, done.log_append_time_ms, done.log_start_offset, *self.extra
+                )
+            else:
+                out += self.pack(index, 0, done.base_offset, done.log_append_time_ms)
+
+    def _refuse(self, index: int, error: int, message: str | None, out: bytearray) -> None:
+        self.failed = True
+        if not self.with_start:
+            out += self.pack(index, error, -1, -1)
+        elif self.version < 8 or message is None:
+            out += self.pack(index, error, -1, -1, -1, *self.extra)
+        else:
+            out += _pack_refusal(index, error, -1, -1, -1)
+            raw = message.encode()
+            if self.version == 8:
+                out += _pack_int(0) + _pack_short(len(raw)) + raw
+            else:
+                out.append(1)
+                write_uvarint(out, len(raw) + 1)
+                out += raw
+                out.append(0)
+
+
+def _checked(count: int, frame: memoryview) -> int:
+    """A count of elements that a frame of this size can hold."""
+    if not 0 <= count <= len(frame):
+        raise MalformedMessage(f"a Produce says it has {count} elements in {len(frame)} bytes")
+    return count
+
+
+def _require_end(pos: int, frame: memoryview) -> None:
+    if pos > len(frame):
+        raise MalformedMessage("a Produce is cut short")

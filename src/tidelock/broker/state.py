@@ -1,0 +1,286 @@
+"""Everything one broker knows, and the few changes that several APIs share: topics come and go, data arrives.
+
+The APIs (one file per key) read and change this object; `node` builds it and gives it the requests. Order
+is always: metadata record durable, then the folders, so that a crash between the two is repaired at the
+next start from the image. No IO of its own: files come in through the log's seam, random bytes and `now` as
+arguments.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from typing import TypeAlias
+
+from tidelock.broker import configs
+from tidelock.broker.groups.coordinator import GroupCoordinator
+from tidelock.broker.groups.outcome import Joined, Synced
+from tidelock.broker.groups.records import GroupRecord, encode
+from tidelock.broker.instant import Instant
+from tidelock.broker.log import Files, Logs, LogSettings, OpenReport, Partition
+from tidelock.broker.metadata import (
+    INTERNAL_TOPICS,
+    OFFSETS_TOPIC,
+    MetadataLog,
+    PartitionsAdded,
+    ProducerIdsReserved,
+    Topic,
+    TopicConfigured,
+    TopicCreated,
+    TopicDeleted,
+)
+from tidelock.broker.purgatory import Parked, ParkedFetch, Purgatory
+from tidelock.broker.settings import BrokerSettings
+from tidelock.protocol import error_codes as errors
+from tidelock.protocol.records import Record, build_batch
+
+Chunks: TypeAlias = list[bytes | bytearray | memoryview]
+
+PRODUCER_ID_BLOCK = 1000
+_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
+_OFFSETS_CONFIGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
+
+
+class ParkedGroup(Parked):
+    """A JoinGroup or SyncGroup whose answer its group's coordinator will give.
+
+    Args:
+        reply: turns the coordinator's answer into bytes.
+    """
+
+    __slots__ = ("reply",)
+
+    def __init__(self, reply: Callable[[Joined | Synced], Chunks]) -> None:
+        super().__init__()
+        self.reply = reply
+
+
+class BrokerState:
+    """One broker's state.
+
+    Args:
+        new_bytes: n random bytes.
+
+    Attributes:
+        partitions: by topic and index; None where one could not be opened and is offline.
+        endpoint: host and port that clients are told; the shell sets it once it listens.
+        finished: parked requests that have got their reply; the node hands them to the shell.
+        unflushed: partitions appended to since the last flush.
+        append_count: grows with every append, so that the node sees whether a request has appended.
+    """
+
+    def __init__(
+        self, settings: BrokerSettings, metadata: MetadataLog, files: Files, new_bytes: Callable[[int], bytes]
+    ) -> None:
+        self.settings = settings
+        self.metadata = metadata
+        self.image = metadata.image
+        self.logs = Logs(files, self.log_settings)
+        self.new_bytes = new_bytes
+        self.groups: GroupCoordinator
+        self.purgatory = Purgatory()
+        self.partitions: dict[str, list[Partition | None]] = {}
+        self.endpoint = ("127.0.0.1", 9092)
+        self.finished: list[tuple[Parked, Chunks]] = []
+        self.unflushed: dict[Partition, None] = {}
+        self.append_count = 0
+        self._next_producer_id = self.image.producer_ids_end
+
+    # -- looking up ---------------------------------------------------------------------------------
+
+    def partition(self, topic: str, index: int) -> Partition:
+        """Return a partition.
+
+        Raises:
+            UnknownTopicOrPartition: there is no such topic or index.
+            KafkaStorageError: it is offline.
+        """
+        partitions = self.partitions.get(topic)
+        if partitions is None or not 0 <= index < len(partitions):
+            raise errors.UnknownTopicOrPartition(f"there is no partition {topic}-{index}")
+        partition = partitions[index]
+        if partition is None:
+            raise errors.KafkaStorageError(f"partition {topic}-{index} is offline")
+        return partition
+
+    def topic_by_id(self, topic_id: bytes) -> Topic:
+        """Return a topic by its id.
+
+        Raises:
+            UnknownTopicId: no topic has it; it may have been deleted.
+        """
+        topic = self.image.by_id.get(topic_id)
+        if topic is None:
+            raise errors.UnknownTopicId("no topic has this id")
+        return topic
+
+    # -- topics -------------------------------------------------------------------------------------
+
+    def check_new_topic(self, name: str) -> None:
+        """Decide whether a topic may be created under a name.
+
+        Raises:
+            InvalidTopic: not a legal name, or one that differs from another only in `.` and `_`.
+            TopicAlreadyExists: it is there.
+
+        Source: Kafka `Topic.validate`, `Topic.hasCollision` (metric names cannot tell `.` from `_`).
+        """
+        if not _NAME.fullmatch(name) or name in (".", ".."):
+            raise errors.InvalidTopic(
+                f"{name!r} is not a topic name: 1 to 249 of a-z A-Z 0-9 . _ -, and neither '.' nor '..'"
+            )
+        if name in self.image.topics:
+            raise errors.TopicAlreadyExists(f"topic {name!r} exists")
+        if "." in name or "_" in name:
+            folded = name.replace(".", "_")
+            twin = next((one for one in self.image.topics if one.replace(".", "_") == folded), None)
+            if twin is not None:
+                raise errors.InvalidTopic(f"topic {name!r} collides with {twin!r}: . and _ count as the same")
+
+    def create_topic(self, name: str, partitions: int, overrides: dict[str, str], now: Instant) -> Topic:
+        """Create a topic that `check_new_topic` has passed.
+
+        Raises:
+            KafkaStorageError: the disk does not take it.
+        """
+        topic_id = self._new_topic_id()
+        try:
+            self.metadata.commit(TopicCreated(name, topic_id.hex(), partitions, overrides))
+            topic = self.image.topics[name]
+            self.open_partitions(topic, now)
+        except OSError as error:
+            raise errors.KafkaStorageError(f"topic {name!r} cannot be created: {error.strerror}") from error
+        return topic
+
+    def _new_topic_id(self) -> bytes:
+        while True:
+            raw = bytearray(self.new_bytes(16))
+            raw[6], raw[8] = raw[6] & 0x0F | 0x40, raw[8] & 0x3F | 0x80
+            # Kafka's tools print ids in base64, where a leading dash would look like an option.
+            if raw[0] >> 2 != 62 and bytes(raw) not in self.image.by_id:
+                return bytes(raw)
+
+    def open_logs(self, now: Instant) -> OpenReport:
+        """At a start: open every log found, drop those of deleted topics, create those that a crash left out.
+
+        Raises:
+            OSError: the data folder cannot be read.
+            KafkaStorageError: a missing partition cannot be created.
+        """
+        report = self.logs.open_all(now.wall_ms)
+        for key in [*self.logs.partitions, *self.logs.offline]:
+            topic = self.image.topics.get(key[0])
+            found = self.logs.partitions.get(key)
+            if topic is None or (found is not None and found.topic_id != topic.topic_id):
+                self.logs.delete(*key)
+        for topic in self.image.topics.values():
+            self.open_partitions(topic, now)
+        return report
+
+    def open_partitions(self, topic: Topic, now: Instant) -> None:
+        """Make sure that every partition of a topic has its folder."""
+        partitions = self.partitions.setdefault(topic.name, [])
+        for index in range(len(partitions), topic.partitions):
+            key = topic.name, index
+            if key in self.logs.offline:
+                partitions.append(None)
+            else:
+                found = self.logs.partitions.get(key)
+                partitions.append(found or self.logs.create(*key, topic.topic_id, now.wall_ms))
+
+    def add_partitions(self, name: str, count: int, now: Instant) -> None:
+        """Raise a topic's partition count to `count`."""
+        self.metadata.commit(PartitionsAdded(name, count))
+        self.open_partitions(self.image.topics[name], now)
+
+    def delete_topic(self, name: str, now: Instant) -> None:
+        """Delete a topic, its data and every position in it."""
+        self.metadata.commit(TopicDeleted(name))
+        for index, partition in enumerate(self.partitions.pop(name, [])):
+            if partition is not None:
+                self.wake(self.purgatory.disturbed(partition))
+                self.unflushed.pop(partition, None)
+            self.logs.delete(name, index)
+        self.groups.forget_topic(name, now)
+
+    def configure_topic(self, name: str, overrides: dict[str, str]) -> None:
+        """Replace a topic's config overrides."""
+        self.metadata.commit(TopicConfigured(name, overrides))
+        self._configure(name)
+
+    def configure_all(self) -> None:
+        """Let every log obey the broker's changed defaults."""
+        for name in self.partitions:
+            self._configure(name)
+
+    def _configure(self, name: str) -> None:
+        settings = self.log_settings(name)
+        for partition in self.partitions[name]:
+            if partition is not None:
+                partition.configure(settings)
+
+    def log_settings(self, name: str) -> LogSettings:
+        """What the log of a topic obeys."""
+        topic = self.image.topics.get(name)
+        overrides = topic.configs if topic else {}
+        return configs.log_settings(self.settings, self.image.broker_configs, overrides)
+
+    # -- data ---------------------------------------------------------------------------------------
+
+    def appended(self, partition: Partition, size: int) -> None:
+        """Bytes have arrived in a partition: remember to flush it, and wake those who wait for them."""
+        self.append_count += 1
+        self.unflushed[partition] = None
+        if partition in self.purgatory.waiting:
+            self.wake(self.purgatory.appended(partition, size))
+
+    def wake(self, fetches: Sequence[ParkedFetch]) -> None:
+        """Answer parked fetches with what there is now."""
+        for fetch in fetches:
+            if not fetch.cancelled:
+                self.finished.append((fetch, fetch.answer()))
+
+    def journal(self, records: Sequence[GroupRecord], now: Instant) -> None:
+        """Append group records to `__consumer_offsets`.
+
+        Raises:
+            KafkaError: the log did not take them.
+        """
+        batch = build_batch([Record(i, now.wall_ms, *encode(one)) for i, one in enumerate(records)])
+        partition = self.offsets_partition(now)
+        partition.append(memoryview(batch), now.wall_ms, internal=True)
+        self.appended(partition, len(batch))
+
+    def offsets_partition(self, now: Instant) -> Partition:
+        """The one partition of `__consumer_offsets`, created at its first use."""
+        if OFFSETS_TOPIC not in self.partitions:
+            self.create_topic(OFFSETS_TOPIC, 1, dict(_OFFSETS_CONFIGS), now)
+        return self.partition(OFFSETS_TOPIC, 0)
+
+    def answer_groups(self, answers: list[tuple[object, Joined | Synced]]) -> None:
+        """Turn a coordinator's answers into replies of the parked requests."""
+        for waiter, answer in answers:
+            assert isinstance(waiter, ParkedGroup)
+            if not waiter.cancelled:
+                self.finished.append((waiter, waiter.reply(answer)))
+
+    def next_producer_id(self) -> int:
+        """Hand out a producer id; a block of them is made durable before its first use.
+
+        Raises:
+            KafkaStorageError: the disk does not take the reservation.
+        """
+        if self._next_producer_id >= self.image.producer_ids_end:
+            try:
+                self.metadata.commit(ProducerIdsReserved(self._next_producer_id + PRODUCER_ID_BLOCK))
+            except OSError as error:
+                raise errors.KafkaStorageError(
+                    f"no producer ids can be reserved: {error.strerror}"
+                ) from error
+        self._next_producer_id += 1
+        return self._next_producer_id - 1
+
+
+def is_internal(name: str) -> bool:
+    """Whether only the broker itself writes a topic."""
+    return name in INTERNAL_TOPICS

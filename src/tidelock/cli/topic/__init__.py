@@ -1,0 +1,1 @@
+"""Commands on topics, over the Kafka protocol."""

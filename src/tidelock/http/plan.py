@@ -1,0 +1,209 @@
+"""A method compiled for calling: arguments in, Request out; Response in, value or exception out. No IO.
+
+Everything that does not depend on the arguments is done once: the static header lines, the pieces of the
+path, the encoder, the decoder, which exception belongs to which status.
+"""
+
+from __future__ import annotations
+
+import inspect
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from tidelock.errors import UsageError
+from tidelock.http.codec import decoder, encoder, text_of
+from tidelock.http.declarative import HOLE, Operation, Parameter, Place
+from tidelock.http.errors import DecodeFailed, StatusError
+from tidelock.http.exchange import Request, Response
+from tidelock.http.wire.head import header_line, header_lines
+
+USER_AGENT = "tidelock"
+
+
+class Plan:
+    """One method, ready to be called.
+
+    Attributes:
+        timeout: seconds; None takes the client's.
+    """
+
+    def __init__(self, operation: Operation, service: str) -> None:
+        self.operation = operation
+        self.timeout = operation.timeout
+        self._service = service
+        self._names = [item.name for item in operation.parameters]
+        self._defaults = [item.default for item in operation.parameters]
+        self._required = [index for index, item in enumerate(operation.parameters) if item.required]
+        kinds = [parameter.kind for parameter in list(operation.signature.parameters.values())[1:]]
+        self._positional = sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
+        self._index = {name: number for number, name in enumerate(self._names)}
+        self._path = _pieces(operation.path, self._index)
+        self._query = _placed(operation, Place.QUERY)
+        self._headers = _placed(operation, Place.HEADER)
+        bodies = _placed(operation, Place.BODY)
+        self._body = bodies[0][0] if bodies else None
+        self._encode = encoder(bodies[0][1].type) if bodies else None
+        raw_body = bool(bodies) and bodies[0][1].type is bytes
+        self._head = _static_head(operation, raw_body, self._body is not None)
+        self._always_body = operation.verb in ("POST", "PUT", "PATCH")
+        self._nothing = operation.result in (None, type(None))
+        self._whole = operation.result is Response
+        self._raw = operation.result is bytes
+        self._decode = None if self._nothing or self._whole else decoder(operation.result)
+
+    def request(self, args: Sequence[Any], kwargs: Mapping[str, Any], new_key: Callable[[], str]) -> Request:
+        """Build the request for these arguments.
+
+        Args:
+            args: without `self`.
+            kwargs: by name.
+            new_key: makes an Idempotency-Key.
+
+        Raises:
+            TypeError: arguments that do not fit the signature, as for any function.
+            UsageError: a value that has no place in a path, a query or a header.
+        """
+        values = self._bind(args, kwargs)
+        try:
+            target = "".join(
+                [piece if isinstance(piece, str) else _segment(values[piece]) for piece in self._path]
+            )
+            if self._query:
+                target += self._query_text(values)
+            head = self._head
+            if self._headers:
+                head += self._header_lines(values)
+        except TypeError as error:
+            raise UsageError(str(error), where=self.operation.label) from None
+        if self.operation.keyed:
+            head += header_line("idempotency-key", new_key())
+        body = b"" if self._always_body else None
+        if self._body is not None and self._encode is not None:
+            body = self._encode(values[self._body])
+        operation = self.operation
+        return Request(
+            operation.verb, target, head, body, operation.label, operation.label, operation.idempotent
+        )
+
+    def result(self, response: Response) -> Any:
+        """Turn an answer into the method's value.
+
+        Raises:
+            StatusError: a status from 300 on, unless the interface maps it to an exception of its own.
+            DecodeFailed: the body is not of the declared type.
+        """
+        status = response.status
+        if status >= 300:
+            if status == 404 and self.operation.optional:
+                return None
+            raise self._exception(response)
+        if self._decode is None:
+            return response if self._whole else None
+        body = response.body
+        if not body and self.operation.optional and not self._raw:
+            return None
+        try:
+            return self._decode(body)
+        except ValueError as error:
+            shown = getattr(self.operation.result, "__name__", str(self.operation.result))
+            raise DecodeFailed(
+                f"the answer is not {shown}: {error}",
+                service=self._service,
+                method=self.operation.label,
+                instance=response.instance,
+                hint="compare the two sides' interfaces",
+            ) from error
+
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+        values = self._defaults.copy()
+        count = len(args)
+        if count <= self._positional:
+            values[:count] = args
+            try:
+                for name, value in kwargs.items():
+                    index = self._index[name]
+                    if index < count:
+                        break
+                    values[index] = value
+                else:
+                    if not any(values[index] is inspect.Parameter.empty for index in self._required):
+                        return values
+            except KeyError:
+                pass
+        bound = self.operation.signature.bind(None, *args, **kwargs)  # raises the TypeError that Python would
+        bound.apply_defaults()
+        return [bound.arguments[name] for name in self._names]
+
+    def _query_text(self, values: Sequence[Any]) -> str:
+        pairs: list[tuple[str, str]] = []
+        for index, parameter in self._query:
+            value = values[index]
+            if value is None:
+                continue
+            if isinstance(value, (list, tuple, set, frozenset)):
+                pairs += [(parameter.wire, text_of(each)) for each in value]
+            else:
+                pairs.append((parameter.wire, text_of(value)))
+        return "?" + urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote) if pairs else ""
+
+    def _header_lines(self, values: Sequence[Any]) -> bytes:
+        given = [(parameter.wire, values[index]) for index, parameter in self._headers]
+        return header_lines((name, text_of(value)) for name, value in given if value is not None)
+
+    def _exception(self, response: Response) -> Exception:
+        status, body, instance = response.status, response.body, response.instance
+        label = self.operation.label
+        error = StatusError(status, body, service=self._service, method=label, instance=instance)
+        mapped = self.operation.errors.get(status)
+        if mapped is None:
+            return error
+        if issubclass(mapped, StatusError):
+            return mapped(status, body, service=self._service, method=label, instance=instance)
+        raised = mapped(_message(body))
+        raised.__cause__ = error
+        return raised
+
+
+def _pieces(path: str, index: Mapping[str, int]) -> list[str | int]:
+    """Split a template into literal texts and the indices of parameters."""
+    parts = HOLE.split(path)
+    return [
+        index[part] if number % 2 else urllib.parse.quote(part) for number, part in enumerate(parts) if part
+    ]
+
+
+def _placed(operation: Operation, place: Place) -> list[tuple[int, Parameter]]:
+    return [(index, item) for index, item in enumerate(operation.parameters) if item.place is place]
+
+
+def _static_head(operation: Operation, raw_body: bool, has_body: bool) -> bytes:
+    wanted = "*/*" if operation.result in (bytes, Response) else "application/json"
+    lines = [("accept", wanted), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT)]
+    if has_body:
+        lines.append(("content-type", "application/octet-stream" if raw_body else "application/json"))
+    return header_lines(lines)
+
+
+def _segment(value: Any) -> str:
+    if type(value) is int:
+        return str(value)
+    text = text_of(value)
+    if text in ("", ".", ".."):
+        raise TypeError(f"{text!r} cannot be a segment of a path")
+    return urllib.parse.quote(text, safe="")
+
+
+def _message(body: bytes) -> str:
+    """The text of an error body: FastAPI's `detail`, Spring's `message`, `error`, or the body itself."""
+    try:
+        document = msgspec.json.decode(body)
+    except msgspec.DecodeError:
+        return body.decode("utf-8", "replace")
+    if isinstance(document, dict):
+        for key in ("detail", "message", "error"):
+            if isinstance(document.get(key), str):
+                return str(document[key])
+    return body.decode("utf-8", "replace")

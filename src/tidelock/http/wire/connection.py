@@ -1,0 +1,220 @@
+"""One HTTP/1.1 connection as an asyncio Protocol: one request at a time, its answer or why there is none.
+
+`exchange` never raises; its future resolves to a Response or a Failure, so that nothing is left unretrieved
+when a caller goes away. The parser decides what an answer is; here are the bytes, the timer and the
+evidence about what was sent. A request counts as unsent only on proof: the other side ended the connection
+in order (FIN), not one byte of the answer had come, and the kernel says that not one byte of the request
+was acknowledged before that FIN. A reset proves nothing, and neither does anything under TLS: those count
+as sent.
+
+Source: RFC 9112, 9.3.1 (retrying requests); Linux tcp(7), `TCP_INFO`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import select
+import socket
+import struct
+from collections.abc import Callable
+from typing import cast
+
+from tidelock.http.exchange import Failure, Reason, Response
+from tidelock.http.wire.parser import ParseError, ResponseParser
+
+TCPI_BYTES_ACKED = 120
+"""Offset of the 64-bit counter in Linux's `struct tcp_info`; it also counts the SYN."""
+
+Outcome = Response | Failure
+
+
+class Connection(asyncio.Protocol):
+    """A connection to one instance; owned by its pool.
+
+    Attributes:
+        closed: it can carry no further request.
+        idle_since: monotonic seconds of the last answer.
+        keep_alive: seconds for which the server said it keeps an idle connection, if it said so.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], secure: bool) -> None:
+        self._loop = loop
+        self._now = now
+        self._secure = secure
+        self._parser = ResponseParser()
+        self._transport: asyncio.Transport | None = None
+        self._waiter: asyncio.Future[Outcome] | None = None
+        self._released: Callable[[Connection], None] | None = None
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_at = 0.0
+        self._written = 0
+        self._acked_before = 0
+        self.closed = False
+        self.idle_since = 0.0
+        self.keep_alive: float | None = None
+
+    # what the pool calls
+
+    def exchange(
+        self, data: bytes, head: bool, deadline: float, now: float, released: Callable[[Connection], None]
+    ) -> asyncio.Future[Outcome]:
+        """Send a request; the future resolves with what became of it.
+
+        Args:
+            data: the whole request.
+            head: it is a HEAD request.
+            deadline: monotonic seconds; the connection is given up then.
+            now: monotonic seconds.
+            released: called when the connection is free for the next request.
+        """
+        waiter = self._waiter = self._loop.create_future()
+        self._released = released
+        self._parser.start(head)
+        self._deadline = deadline
+        if self._timer is None or self._timer_at > deadline:
+            self._arm(deadline, now)
+        self._acked_before = self._written
+        self._written += len(data)
+        if self._transport is None or self.closed:
+            self._fail(Reason.BROKEN, "the connection had ended", sent=False)
+        else:
+            self._transport.write(data)
+        return waiter
+
+    def is_stale(self) -> bool:
+        """Whether the other side has sent or ended something while the connection was idle."""
+        if self.closed or self._transport is None or self._transport.is_closing():
+            return True
+        poll = select.poll()
+        poll.register(self._transport.get_extra_info("socket").fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """End the connection now; an exchange under way is given up without an outcome."""
+        self.closed = True
+        self._waiter = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._transport is not None:
+            self._transport.abort()
+
+    def abandon(self, why: str) -> None:
+        """End the connection; an exchange under way ends as broken."""
+        self._fail(Reason.BROKEN, why, sent=True)
+
+    # what asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """See asyncio.Protocol."""
+        self._transport = cast("asyncio.Transport", transport)
+
+    def data_received(self, data: bytes) -> None:
+        """See asyncio.Protocol."""
+        if self._waiter is None:
+            self.close()  # nobody asked; whatever it is, it must not become the next answer
+            return
+        try:
+            self._parser.feed(data)
+            if self._parser.complete:
+                self._answered()
+        except ParseError as error:
+            self._fail(Reason.GARBAGE, error.what, sent=True)
+
+    def eof_received(self) -> bool:
+        """See asyncio.Protocol; False lets the transport close."""
+        if self._waiter is not None:
+            parser = self._parser
+            try:
+                parser.eof()
+                self._answered()
+            except ParseError as error:
+                unsent = not parser.begun and self._nothing_acknowledged()
+                what = "the connection ended before the answer" if not parser.begun else error.what
+                self._fail(Reason.BROKEN, what, sent=not unsent)
+        self.closed = True
+        return False
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """See asyncio.Protocol."""
+        self.closed = True
+        if self._waiter is not None:
+            self._fail(
+                Reason.BROKEN, f"the connection broke ({exc})" if exc else "the connection broke", sent=True
+            )
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._transport = None
+
+    def _answered(self) -> None:
+        parser = self._parser
+        now = self.idle_since = self._now()
+        response = Response(parser.status, parser.headers, parser.body, now)
+        waiter, self._waiter = self._waiter, None
+        if parser.reusable and not self.closed:
+            released = self._released
+            if released is not None:
+                self.keep_alive = _keep_alive(response)
+                released(self)
+        else:
+            self.close()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(response)
+
+    def _fail(self, reason: Reason, detail: str, *, sent: bool) -> None:
+        waiter = self._waiter
+        self.close()
+        if waiter is not None and not waiter.done():
+            waiter.set_result(Failure(reason, detail, sent, self._now()))
+
+    def _arm(self, at: float, now: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = at
+        self._timer = self._loop.call_later(max(at - now, 0.0), self._expire)
+
+    def _expire(self) -> None:
+        """The timer outlives the request it was set for: one timer serves many requests."""
+        self._timer = None
+        if self._waiter is None:
+            return
+        now = self._now()
+        if now < self._deadline:
+            self._arm(self._deadline, now)
+        else:
+            self._fail(Reason.TIMEOUT, "no answer before the deadline", sent=True)
+
+    def _nothing_acknowledged(self) -> bool:
+        if self._secure or self._transport is None:
+            return False
+        acked = bytes_acknowledged(self._transport.get_extra_info("socket").fileno())
+        return acked is not None and acked <= self._acked_before + 1
+
+
+def bytes_acknowledged(descriptor: int) -> int | None:
+    """Return how many bytes the other side's kernel has acknowledged on a TCP socket; None where unknown."""
+    option = getattr(socket, "TCP_INFO", None)
+    if option is None or descriptor < 0:
+        return None
+    sock = socket.socket(fileno=descriptor)
+    try:
+        info = sock.getsockopt(socket.IPPROTO_TCP, option, 256)
+    except OSError:
+        return None
+    finally:
+        sock.detach()
+    if len(info) < TCPI_BYTES_ACKED + 8:
+        return None  # a kernel before 4.1
+    return int(struct.unpack_from("@Q", info, TCPI_BYTES_ACKED)[0])
+
+
+def _keep_alive(response: Response) -> float | None:
+    for name, value in response.raw_headers:
+        if name == b"keep-alive":
+            for part in value.split(b","):
+                key, _, number = part.strip().partition(b"=")
+                if key.lower() == b"timeout" and number.isdigit():
+                    return float(number[:9])
+    return None

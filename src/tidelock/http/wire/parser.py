@@ -1,0 +1,243 @@
+"""Reads HTTP/1.1 answers from bytes in any pieces. No IO, no clock; httptools (llhttp) does the grammar.
+
+What is added to llhttp: which answers have no body (HEAD, 204, 304), interim answers (1xx) skipped, an
+answer that ends with the connection, limits on head and body, gzip, and what was sent beyond the answer.
+Only the announced coding is accepted: `chunked` for transfer, `gzip` or none for content. Invariant: after
+`feed` or `eof` the parser is in exactly one of: needs more, `complete`, or it raised ParseError.
+
+Source: RFC 9112 (6.3 message body length, 9 connection management), RFC 9110 (15.2 interim, 8.4 codings).
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable
+
+import httptools
+
+from tidelock.errors import RemoteProtocolError
+
+HEAD_LIMIT = 64 * 1024
+"""Bytes of status line, headers or trailers; above the defaults of nginx, Node.js (16) and Jetty (8 KiB)."""
+
+BODY_LIMIT = 64 * 1024 * 1024
+"""Bytes, as received and as decoded; an answer that is larger is a fault or should be streamed."""
+
+INTERIM = range(100, 200)
+BODILESS = frozenset({204, 304})
+
+
+class ParseError(RemoteProtocolError):
+    """The bytes are no HTTP/1.1 answer, or exceed a limit; the connection is of no further use."""
+
+    code = "TID-410"
+
+
+class ResponseParser:
+    """Parses the answers of one connection, one after the other.
+
+    1. `start(head)` before each request is sent;
+    2. `feed` what arrives, until `complete`; `eof` when the other side has ended its stream;
+    3. read `status`, `headers`, `body` and `reusable`; then `start` again, or close.
+
+    Attributes:
+        complete: the answer is here.
+        begun: at least one byte of it is.
+        reusable: the connection may carry another request; False also when bytes follow the answer.
+    """
+
+    def __init__(self, *, body_limit: int = BODY_LIMIT, head_limit: int = HEAD_LIMIT) -> None:
+        self._body_limit = body_limit
+        self._head_limit = head_limit
+        self._llhttp = httptools.HttpResponseParser(self)
+        self._fresh = True
+        self._clear(False)
+
+    def _clear(self, head: bool) -> None:
+        self.complete = self.begun = self.reusable = False
+        self.status = 0
+        self.headers: list[tuple[bytes, bytes]] = []
+        self._head = head
+        self._chunks: list[bytes] = []
+        self._size = 0
+        self._head_size = 0
+        self._quiet = 0
+        self._in_body = False
+        self._to_end = False
+        self._fault: str | None = None
+
+    def start(self, head: bool = False) -> None:
+        """Expect a new answer.
+
+        Args:
+            head: it answers a HEAD request, so that it has no body whatever its headers say.
+        """
+        if not self._fresh:
+            self._llhttp = httptools.HttpResponseParser(self)
+            self._fresh = True
+        self._clear(head)
+
+    def feed(self, data: bytes) -> None:
+        """Take bytes as they come.
+
+        Raises:
+            ParseError: they are no answer, or one beyond the limits.
+        """
+        if self.complete:
+            self.reusable = False
+            return
+        self.begun = True
+        self._quiet += len(data)
+        try:
+            self._llhttp.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            if not self._ended():
+                raise ParseError(self._fault or f"not an HTTP/1.1 answer: {error}") from None
+            self.reusable = False
+        if self._fault is not None:
+            raise ParseError(self._fault)
+        if self._quiet > self._head_limit and not self._ended():
+            raise ParseError(f"the head of the answer is larger than {self._head_limit} bytes")
+
+    def _ended(self) -> bool:
+        """`complete`, as the callbacks have left it."""
+        return self.complete
+
+    def eof(self) -> None:
+        """The other side has ended its stream; completes an answer whose length is up to here.
+
+        Raises:
+            ParseError: the answer is cut off.
+        """
+        if self.complete:
+            self.reusable = False
+        elif self._to_end:
+            self._finish(False)
+        else:
+            raise ParseError("the connection ended in the middle of the answer")
+
+    @property
+    def body(self) -> bytes:
+        """The body of a complete answer, decoded from its content coding.
+
+        Raises:
+            ParseError: it is not what its coding says, or too large when decoded.
+        """
+        raw = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
+        coding = b", ".join(value for name, value in self.headers if name == b"content-encoding").lower()
+        if not raw or coding in (b"", b"identity"):
+            return raw
+        if coding in (b"gzip", b"x-gzip"):
+            return gunzip(raw, self._body_limit)
+        raise ParseError(
+            f"the answer has the content encoding {coding.decode('latin-1')!r}, which was not asked for"
+        )
+
+    # llhttp calls these while it is fed
+
+    def on_message_begin(self) -> None:
+        """A status line begins; a second one is not ours."""
+        if self.complete:
+            self.reusable = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """One header, or one trailer, which is counted and dropped."""
+        self._quiet = 0
+        if self._in_body or self.complete:
+            return
+        self._head_size += len(name) + len(value) + 4
+        if self._head_size > self._head_limit:
+            self._fault = f"the head of the answer is larger than {self._head_limit} bytes"
+            return
+        self.headers.append((name.lower(), value))
+
+    def on_headers_complete(self) -> None:
+        """Decide how the end of the body is found."""
+        if self.complete:
+            return
+        self._quiet = 0
+        status = self.status = self._llhttp.get_status_code()
+        if status in INTERIM:
+            if status == 101:
+                self._fault = "the answer switches protocols, which was not asked for"
+            return
+        self._in_body = True
+        lengths, codings = self._framing()
+        if codings and codings != [b"chunked"]:
+            self._fault = f"the answer has the transfer encoding {b', '.join(codings).decode('latin-1')!r}"
+        elif self._head or status in BODILESS:
+            self._fresh = status in BODILESS and not self._head and not lengths and not codings
+            if not self._fresh:
+                self._finish(self._keeps_alive())
+        else:
+            self._to_end = not lengths and not codings
+
+    def on_body(self, data: bytes) -> None:
+        """A piece of the body."""
+        self._quiet = 0
+        if self.complete:
+            self.reusable = False
+            return
+        self._size += len(data)
+        if self._size > self._body_limit:
+            self._fault = f"the body of the answer is larger than {self._body_limit} bytes"
+            self._chunks.clear()
+            return
+        self._chunks.append(data)
+
+    def on_chunk_header(self) -> None:
+        """A chunk begins."""
+        self._quiet = 0
+
+    def on_message_complete(self) -> None:
+        """The answer is here, or an interim one is over."""
+        if self.complete:
+            return
+        if self.status in INTERIM:
+            self.headers = []
+            return
+        self._finish(self._llhttp.should_keep_alive())
+
+    def _finish(self, reusable: bool) -> None:
+        self.complete = True
+        self.reusable = reusable
+
+    def _framing(self) -> tuple[list[bytes], list[bytes]]:
+        lengths = [value for name, value in self.headers if name == b"content-length"]
+        codings = [value.lower() for name, value in self.headers if name == b"transfer-encoding"]
+        return lengths, codings
+
+    def _keeps_alive(self) -> bool:
+        """Llhttp's own answer does not know about HEAD."""
+        tokens = _tokens(value for name, value in self.headers if name == b"connection")
+        if b"close" in tokens:
+            return False
+        return self._llhttp.get_http_version() == "1.1" or b"keep-alive" in tokens
+
+
+def _tokens(values: Iterable[bytes]) -> set[bytes]:
+    return {token.strip().lower() for value in values for token in value.split(b",")}
+
+
+def gunzip(raw: bytes, limit: int) -> bytes:
+    """Decode gzip, all members, up to a limit in bytes.
+
+    Raises:
+        ParseError: not gzip, cut off, or larger than `limit` when decoded.
+    """
+    parts: list[bytes] = []
+    left = limit
+    while raw:
+        inflate = zlib.decompressobj(wbits=31)
+        try:
+            part = inflate.decompress(raw, left + 1)
+        except zlib.error as error:
+            raise ParseError(f"the body of the answer is not gzip: {error}") from None
+        left -= len(part)
+        if left < 0:
+            raise ParseError(f"the body of the answer is larger than {limit} bytes when decoded")
+        if not inflate.eof:
+            raise ParseError("the gzip body of the answer is cut off")
+        parts.append(part)
+        raw = inflate.unused_data
+    return parts[0] if len(parts) == 1 else b"".join(parts)

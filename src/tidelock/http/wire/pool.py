@@ -1,0 +1,188 @@
+"""Connections to instances, kept and reused: one pool per address, last in first out, on one event loop.
+
+A connection idle for longer than the server keeps it is not used; one idle for more than a second is looked
+at before use (has the other side ended it?). What remains is the race in which the server ends a connection
+just as a request leaves; then `connection` says whether the request may be repeated. Invariant: a
+connection is in a pool only while it is idle and healthy; whoever takes it must end or return it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl as tls
+from collections.abc import Callable
+
+from tidelock.http.exchange import Failure, Reason
+from tidelock.http.wire.connection import Connection, Outcome
+
+IDLE_LIMIT = 4.0
+"""Seconds; uvicorn and Node.js end an idle connection after 5 (nginx 75, Tomcat 20)."""
+
+LOOK_AFTER = 1.0
+"""Seconds of idling from which a connection is looked at before use; a look costs a system call."""
+
+Address = tuple[str, int, bool]
+"""Host, port, whether TLS is spoken."""
+
+
+class Pools:
+    """All connections of one client on one event loop.
+
+    Args:
+        loop: the running loop.
+        now: monotonic seconds.
+        connect_timeout: seconds for one connection.
+        context: makes the TLS context when the first secure instance is called.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float],
+        connect_timeout: float,
+        context: Callable[[], tls.SSLContext],
+    ) -> None:
+        self._loop = loop
+        self._now = now
+        self._connect_timeout = connect_timeout
+        self._context = context
+        self._idle: dict[Address, list[Connection]] = {}
+        self._releasers: dict[Address, Callable[[Connection], None]] = {}
+        self._sweeper: asyncio.TimerHandle | None = None
+        self._busy: set[Connection] = set()
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return sum(len(connections) for connections in self._idle.values())
+
+    @property
+    def busy(self) -> int:
+        """Connections with a request under way."""
+        return len(self._busy)
+
+    async def exchange(
+        self, address: Address, data: bytes, head: bool, deadline: float, now: float
+    ) -> Outcome:
+        """Send a request to an address and return what became of it; cancelling it ends its connection.
+
+        Args:
+            address: where to.
+            data: the whole request.
+            head: it is a HEAD request.
+            deadline: monotonic seconds.
+            now: monotonic seconds.
+        """
+        connection = self._take(address, now)
+        if connection is None:
+            made = await self._connect(address, deadline, now)
+            if isinstance(made, Failure):
+                return made
+            connection, now = made, self._now()
+        self._busy.add(connection)
+        waiter = connection.exchange(data, head, deadline, now, self._releaser(address))
+        try:
+            return await waiter
+        finally:
+            # once answered, the connection is back in the pool and may serve somebody else already
+            if waiter.cancelled():
+                connection.close()
+            if connection.closed:
+                self._busy.discard(connection)
+
+    def close(self) -> None:
+        """End all connections; exchanges under way end as broken."""
+        self._closed = True
+        if self._sweeper is not None:
+            self._sweeper.cancel()
+            self._sweeper = None
+        for connections in self._idle.values():
+            for connection in connections:
+                connection.close()
+        self._idle.clear()
+        for connection in tuple(self._busy):
+            connection.abandon("the client was closed")
+        self._busy.clear()
+
+    def _take(self, address: Address, now: float) -> Connection | None:
+        connections = self._idle.get(address)
+        while connections:
+            connection = connections.pop()
+            if not connection.closed:
+                idle = now - connection.idle_since
+                if idle < LOOK_AFTER or (idle < _limit(connection) and not connection.is_stale()):
+                    return connection
+            connection.close()
+        return None
+
+    def _releaser(self, address: Address) -> Callable[[Connection], None]:
+        found = self._releasers.get(address)
+        if found is None:
+            found = self._releasers[address] = lambda connection: self._release(address, connection)
+        return found
+
+    def _release(self, address: Address, connection: Connection) -> None:
+        self._busy.discard(connection)
+        if self._closed:
+            connection.close()
+            return
+        self._idle.setdefault(address, []).append(connection)
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(LOOK_AFTER, self._sweep)
+
+    def _sweep(self) -> None:
+        """End what has idled too long, and forget addresses that are no longer used."""
+        now = self._now()
+        for address, connections in list(self._idle.items()):
+            fresh = [each for each in connections if not each.closed and now - each.idle_since < _limit(each)]
+            for connection in connections:
+                if connection not in fresh:
+                    connection.close()
+            if fresh:
+                self._idle[address] = fresh
+            else:
+                del self._idle[address]
+                self._releasers.pop(address, None)
+        self._sweeper = self._loop.call_later(LOOK_AFTER, self._sweep) if self._idle else None
+
+    async def _connect(self, address: Address, deadline: float, now: float) -> Connection | Failure:
+        host, port, secure = address
+        patience = min(deadline - now, self._connect_timeout)
+        try:
+            async with asyncio.timeout(patience):
+                _, connection = await self._loop.create_connection(
+                    lambda: Connection(self._loop, self._now, secure),
+                    host,
+                    port,
+                    ssl=self._context() if secure else None,
+                    server_hostname=host if secure else None,
+                )
+        except TimeoutError:
+            return self._unreachable(deadline, f"no connection within {patience:.3g} s")
+        except OSError as error:
+            reason = Reason.REFUSED if _is_refused(error) else Reason.UNREACHABLE
+            detail = (
+                "nobody listens there (connection refused)"
+                if reason is Reason.REFUSED
+                else f"no connection: {error}"
+            )
+            return Failure(reason, detail, False, self._now())
+        return connection
+
+    def _unreachable(self, deadline: float, detail: str) -> Failure:
+        now = self._now()
+        reason = Reason.TIMEOUT if now >= deadline else Reason.UNREACHABLE
+        return Failure(reason, detail, False, now)
+
+
+def _limit(connection: Connection) -> float:
+    """Seconds that a connection may idle: a second less than the server says, or a cautious default."""
+    said = connection.keep_alive
+    return IDLE_LIMIT if said is None else max(said - 1.0, 0.0)
+
+
+def _is_refused(error: OSError) -> bool:
+    """Whether every address of the host refused; asyncio puts several errors into one text."""
+    return error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)

@@ -1,0 +1,28 @@
+"""Runs one broker in a process of its own: `python -m tests.support.run_broker KEY=VALUE...`.
+
+Prints the bootstrap address once it accepts; stops on SIGTERM.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from tidelock.broker.server import Broker
+from tidelock.broker.settings import BrokerSettings
+from tidelock.runtime import run_services
+
+
+def main() -> None:
+    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    broker = Broker(BrokerSettings.parse(given))
+
+    async def ready() -> None:
+        sys.stdout.write(broker.bootstrap + "\n")
+        sys.stdout.flush()
+
+    asyncio.run(run_services([broker], ready=ready))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,34 @@
+"""Sources without IO."""
+
+from __future__ import annotations
+
+import pytest
+
+from tidelock.errors import UsageError
+from tidelock.http.source import EnvironmentSource, StaticSource, instance_at
+
+
+def test_a_mapping_answers_in_any_case_and_always_with_the_same_object() -> None:
+    source = StaticSource({"order-service": ["http://127.0.0.1:8001", "https://orders.example/base/"]})
+    first, second = source.instances("ORDER-SERVICE")
+    assert source.instances("order-service") is source.instances("Order-Service")
+    assert first.address == ("127.0.0.1", 8001)
+    assert (second.address, second.is_secure) == (("orders.example", 443), True)
+    assert second.metadata == {"context-path": "/base"}
+    assert source.instances("other") == ()
+
+
+def test_variables_name_services() -> None:
+    source = EnvironmentSource(
+        {"TIDELOCK_SERVICES_ORDER_SERVICE": "http://a:1, http://[::1]:2", "PATH": "/bin"}
+    )
+    assert [each.address for each in source.instances("order-service")] == [("a", 1), ("::1", 2)]
+    assert source.instances("path") == ()
+
+
+@pytest.mark.parametrize(
+    "url", ["", "orders", "ftp://a", "http://", "http://a:port", "http://a:99999", "http://a/?q=1"]
+)
+def test_what_is_no_address_is_refused_with_a_hint(url: str) -> None:
+    with pytest.raises(UsageError, match=r"http://127\.0\.0\.1:8001"):
+        instance_at("orders", url)
