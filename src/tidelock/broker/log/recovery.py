@@ -225,7 +225,11 @@ class Recovery:
             later.remove()
         del found.segments[number + 1 :]
         found.truncated_bytes += self._files.size(segment.path) - position
-        segment.truncate(position)
+        if position == 0 and segment.base_offset != found.log_end_offset:
+            segment.remove()  # not torn, but misplaced: it does not begin where the one before it ends
+            found.segments.pop()
+        else:
+            segment.truncate(position)
         self._files.sync(self._folder)
 
     def _drop_everything(self) -> None:

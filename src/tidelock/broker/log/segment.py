@@ -283,7 +283,7 @@ class Segment:
             return
         index = OffsetIndex.from_bytes(self.base_offset, self._content(".index"), self.size)
         time_index = TimeIndex.from_bytes(self.base_offset, self._content(".timeindex"))
-        if index is None or time_index is None or (not len(index) and self.size > 4 * self._interval):
+        if index is None or time_index is None or self._too_empty(index, time_index):
             self.rebuild()
             return
         self._index, self._time_index = index, time_index
@@ -291,6 +291,10 @@ class Segment:
         self._max_timestamp, self._max_timestamp_offset = last
         self._unindexed = self.size - index.last_position_until(self.size)
         self._indexed = self._timed = True
+
+    def _too_empty(self, index: OffsetIndex, time_index: TimeIndex) -> bool:
+        """Whether index files have less in them than those of a segment of this size would."""
+        return (self.size > 0 and not len(time_index)) or (self.size > 4 * self._interval and not len(index))
 
     def _load_max_timestamp(self) -> None:
         """Read the last time entry only: retention asks every sealed segment for it, and for no more."""

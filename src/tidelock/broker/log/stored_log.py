@@ -37,7 +37,7 @@ class StoredLog:
         self.topic_id = start.topic_id
         self.folder = folder
         latest = found.epochs.latest
-        self.leader_epoch = start.leader_epoch if latest <= start.leader_epoch else latest + 1
+        self.leader_epoch = start.leader_epoch if latest < start.leader_epoch else latest + 1
         self.log_end_offset = found.log_end_offset
         self.log_start_offset = max(start.log_start_offset, found.segments[0].base_offset)
         self.recovered = found
