@@ -13,7 +13,9 @@ from tidelock.discovery.instance import AMAZON_CLASS, Action, DataCenter, Instan
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = texts.filter(lambda text: text.strip())
-metadata = st.dictionaries(texts.filter(lambda key: key not in ("@class", "class")), texts, max_size=4)
+keys = texts.filter(lambda key: key not in ("@class", "class"))
+keys |= st.sampled_from(["$", "@enabled", "metadata", "instance", "application", "_", "a_b", "_-", "_.0041"])
+metadata = st.dictionaries(keys, texts, max_size=4)
 longs = st.integers(0, (1 << 63) - 1)
 ports = st.integers(0, 65535)
 

@@ -154,10 +154,10 @@ class _Writer:
             self._line(f'<{name} class="java.util.Collections$EmptyMap"/>')
         elif not isinstance(value, dict):
             self.leaf(name, str(value))
+        elif name in MAPS:  # before the others: its keys are the user's, `$` may be one
+            self._map(name, value)
         elif "$" in value:
             self.leaf(name, str(value["$"]), f' enabled="{value["@enabled"]}"')
-        elif name in MAPS:
-            self._map(name, value)
         elif "@class" in value:
             rest = {key: inner for key, inner in value.items() if key != "@class"}
             self.tree(name, rest, f' class="{value["@class"]}"')

@@ -88,6 +88,12 @@ def test_any_metadata_key_becomes_an_element_name_and_comes_back(key: str, name:
     assert xml.unescape_name(name) == key
 
 
+def test_metadata_keys_that_mean_something_elsewhere_are_only_keys() -> None:
+    metadata = {"$": "1", "@enabled": "2", "$x": "3", "instance": "4", "metadata": "5"}
+    body = xml.write_instance(an_instance(metadata=metadata))
+    assert instance_from(xml.read_tree(body, "instance")).metadata == metadata
+
+
 def test_texts_that_xml_cannot_carry_do_not_break_the_document() -> None:
     body = xml.write_instance(an_instance(metadata={"a": "x\x00y\x1b\ufffe"}))
     assert ElementTree.fromstring(body).findtext("metadata/a") == "x\ufffdy\ufffd\ufffd"
