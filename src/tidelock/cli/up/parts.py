@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tidelock.config import nearest
 from tidelock.errors import UsageError
 
 
@@ -71,6 +70,8 @@ def chosen(names: Sequence[str]) -> list[Part]:
     """
     for name in names:
         if name not in PARTS:
+            from tidelock.config import nearest  # start-up time counts, and this is the rare way
+
             near = nearest(name, PARTS)
             raise UnknownPartError(
                 f"there is no part {name!r}" + (f"; did you mean {near}?" if near else ""),

@@ -6,10 +6,8 @@ the processes, then tell (state file, ready file, banner). Whatever fails before
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,7 +17,7 @@ from typing import Any
 import click
 
 from tidelock import __version__
-from tidelock.cli.up import banner, configuration, processes, state
+from tidelock.cli.up import banner, processes, state
 from tidelock.cli.up.parts import PARTS, Part, chosen
 from tidelock.cli.up.supervisor import Supervisor
 from tidelock.errors import ConflictError, TidelockError, UsageError
@@ -62,6 +60,8 @@ class Wish:
         parts = chosen(names)
         settings: Mapping[str, Mapping[str, str]] = {}
         if options["assignments"] or options["config"]:
+            from tidelock.cli.up import configuration  # start-up time counts, and most runs have no settings
+
             settings = configuration.gathered(options["assignments"], options["config"])
         return cls(
             parts,
@@ -153,6 +153,9 @@ class Run:
 @contextmanager
 def _folder(wish: Wish) -> Iterator[Path]:
     if wish.memory:
+        import shutil
+        import tempfile  # both only for this kind of run
+
         folder = Path(tempfile.mkdtemp(prefix="tidelock-"))
         try:
             yield folder
