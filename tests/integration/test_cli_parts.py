@@ -7,11 +7,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Callable
+from pathlib import Path
 
 from tests.support.up import REAL, ROOT, Up
 from tests.support.waiting import eventually
 from tidelock.cli import rest
 from tidelock.cli.service.ls import listed
+from tidelock.cli.up import processes
 
 INSTANCE = {
     "instanceId": "one",
@@ -57,6 +59,73 @@ def test_a_wrong_setting_is_told_before_anything_starts(start_up: Callable[..., 
     assert "did you mean broker.num.partitions?" in err
     assert "broker.log.segment.bytes: 1 is below the minimum 14" in err
     assert not up.data.exists()
+
+
+def file_source(folder: Path) -> Path:
+    """A connector file that moves the lines of `in.txt` into the topic `lines`."""
+    config = {
+        "name": "lines-source",
+        "connector.class": "FileStreamSource",
+        "file": str(folder / "in.txt"),
+        "topic": "lines",
+        "value.converter": "org.apache.kafka.connect.storage.StringConverter",
+    }
+    path = folder / "source.json"
+    path.write_text(json.dumps(config))
+    return path
+
+
+def values(up: Up) -> list[str]:
+    found = run(up, "topic", "tail", "lines", "--from", "beginning", "-o", "json")
+    return [row["value"] for row in json.loads(found.stdout)] if found.returncode == 0 else []
+
+
+def test_connect_survives_kills_with_its_connectors(start_up: Callable[..., Up], tmp_path: Path) -> None:
+    up = start_up("broker", "connect", "--set", "broker.num.partitions=1", command=REAL)
+    pids = up.ready()["pids"]
+    (tmp_path / "in.txt").write_text("one\ntwo\n")
+    applied = run(up, "connect", "apply", "-f", str(file_source(tmp_path)), "-o", "json")
+    assert json.loads(applied.stdout)[0]["result"] == "created", applied.stderr
+    eventually(lambda: values(up) == ["one", "two"], 20)
+    tasks = [pid for pid in processes.group_members(pids["connect"]) if pid != pids["connect"]]
+    assert tasks, "tasks are processes of their own"
+    os.kill(pids["connect"], signal.SIGKILL)
+    up.again("connect", pids["connect"])
+    assert not any(processes.is_alive(pid, 0) for pid in tasks)
+    with (tmp_path / "in.txt").open("a") as lines:
+        lines.write("three\n")
+    eventually(lambda: "three" in values(up), 20)
+    eventually(lambda: run(up, "connect", "status", "lines-source").returncode == 0, 20)
+    assert [row["name"] for row in json.loads(run(up, "connect", "ls", "-o", "json").stdout)] == [
+        "lines-source"
+    ]
+    again = run(up, "connect", "apply", "-f", str(tmp_path / "source.json"), "-o", "json")
+    assert json.loads(again.stdout)[0]["result"] == "unchanged"
+    assert up.end()[0] == 0
+
+
+def test_killing_up_leaves_no_task_behind(start_up: Callable[..., Up], tmp_path: Path) -> None:
+    up = start_up("broker", "connect", command=REAL)
+    pids = up.ready()["pids"]
+    (tmp_path / "in.txt").write_text("one\n")
+    assert run(up, "connect", "apply", "-f", str(file_source(tmp_path))).returncode == 0
+    eventually(lambda: values(up) == ["one"], 20)
+    members = [pid for leader in pids.values() for pid in processes.group_members(leader)]
+    up.process.kill()
+    up.process.communicate()
+    eventually(lambda: not any(processes.is_alive(pid, 0) for pid in members), 20)
+
+
+def test_three_mistakes_are_told_at_once(start_up: Callable[..., Up], tmp_path: Path) -> None:
+    up = start_up("connect", command=REAL)
+    up.ready()
+    file = tmp_path / "bad.json"
+    bad = {"name": "bad", "connector.class": "FileStreamSink", "tasks.max": "0", "errors.tolerance": "some"}
+    file.write_text(json.dumps(bad))
+    found = run(up, "connect", "apply", "-f", str(file))
+    assert found.returncode == 2
+    assert "3 problems in the configuration of connector 'bad'" in found.stderr, found.stderr
+    assert run(up, "connect", "ls", "-o", "json").stdout.strip() == "[]"
 
 
 def test_the_registry_survives_a_kill_with_its_leases(start_up: Callable[..., Up]) -> None:

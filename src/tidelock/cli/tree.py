@@ -61,6 +61,9 @@ TREE: dict[str, Leaf | Branch] = {
     "connect": Branch(
         "Connectors of a Connect worker.",
         {
+            "standalone": Leaf(
+                "Run a Connect worker from Kafka's own properties files.", "tidelock.cli.connect.standalone"
+            ),
             "plugins": Leaf("List the connector plugins of the worker.", "tidelock.cli.connect.plugins"),
             "ls": Leaf("List the connectors, with the states of their tasks.", "tidelock.cli.connect.ls"),
             "apply": Leaf(

@@ -56,9 +56,9 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
     """
     where = str(path)
     if path.suffix == ".properties":
-        from tidelock.cli.properties import load  # only for this kind of file
+        from tidelock.connect import load_properties  # only for this kind of file
 
-        return [_named(load(path), where)]
+        return [_named(load_properties(path), where)]
     try:
         text = _standard_input() if where == "-" else path.read_text(encoding="utf-8")
         found = json.loads(text)

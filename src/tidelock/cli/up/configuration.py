@@ -71,9 +71,9 @@ def from_file(path: Path) -> list[tuple[str, str]]:
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFileError(f"cannot read the configuration: {error}", where=str(path)) from error
     if path.suffix == ".properties":
-        from tidelock.cli.properties import load  # only for this kind of file
+        from tidelock.connect import load_properties  # only for this kind of file
 
-        return list(load(path).items())
+        return list(load_properties(path).items())
     import tomllib  # only when a file was given
 
     try:

@@ -27,3 +27,14 @@ def broker(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
 
     settings = BrokerSettings.parse({"log.dirs": str(job.folder), **job.settings}, where="--set")
     return Broker(settings, sock=listener), None
+
+
+def connect(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
+    """Build the Connect worker; its connectors and source offsets are in DATA/connect."""
+    from tidelock.connect import StandaloneSettings, StandaloneWorker
+
+    bootstrap = job.addresses.get("broker", "127.0.0.1:9092")
+    settings = StandaloneSettings.parse({"bootstrap.servers": bootstrap, **job.settings}, where="--set")
+    worker = StandaloneWorker(settings, sock=listener, data_dir=job.folder)
+    count = len(worker.herder.plugins.connectors)
+    return worker, f"Kafka Connect REST, {count} connector plugins"

@@ -1,0 +1,57 @@
+"""A standalone Connect worker in this process: files to settings, a bound port, run until a signal."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import click
+
+from tidelock.cli.commands import session
+from tidelock.config import ConfigError, Problem
+from tidelock.connect import StandaloneSettings, StandaloneWorker, load_properties
+from tidelock.runtime import LOOPBACK, bind_loopback, run_services
+
+DEFAULT_PORT = 8083
+
+
+def run(file: Path, connectors: Sequence[Path]) -> None:
+    """Run a worker until SIGINT or SIGTERM.
+
+    Raises:
+        TidelockError: a file is wrong, or the port is taken.
+    """
+    settings = StandaloneSettings.parse(load_properties(file), where=str(file))
+    wanted = [load_properties(connector) for connector in connectors]
+    host, port = listener(settings.listeners, str(file))
+    if not session().verbose:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    with bind_loopback(port, host=host, what="connect") as sock:
+        worker = StandaloneWorker(settings, wanted, sock=sock)
+
+        async def ready() -> None:
+            names = ", ".join(one["name"] for one in wanted) or "no connectors yet"
+            click.echo(f"Connect  {worker.url}  ({names})  ·  Ctrl-C stops", err=True)
+
+        asyncio.run(run_services([worker], ready=ready))
+
+
+def listener(listeners: Sequence[str], where: str) -> tuple[str, int]:
+    """Return host and port of the first listener; a listener without a host listens on loopback.
+
+    Raises:
+        ConfigError: it is not an http URL with a usable port.
+    """
+    text = listeners[0] if listeners else f"http://{LOOPBACK}:{DEFAULT_PORT}"
+    try:
+        found = urlsplit(text if "//" in text else f"//{text}")
+        port = DEFAULT_PORT if found.port is None else found.port
+    except ValueError as error:
+        raise ConfigError((Problem("listeners", text, str(error)),), where=where) from None
+    if found.scheme not in ("", "http"):
+        problem = Problem("listeners", text, f"{found.scheme} is not supported, use http")
+        raise ConfigError((problem,), where=where)
+    return found.hostname or LOOPBACK, port
