@@ -246,7 +246,7 @@ class DiscoveryClient:
 
     async def _fetch(self) -> None:
         interval = self.settings.registry_fetch_interval
-        await self._repeat(self.refresh, interval)
+        await self._repeat(self.refresh, lambda: interval)
 
     async def _renew(self, registration: _Registration) -> None:
         async def beat() -> None:
@@ -255,7 +255,7 @@ class DiscoveryClient:
             if not registration.is_known:
                 await self._announce(registration)
 
-        await self._repeat(beat, registration.instance.renewal_interval)
+        await self._repeat(beat, lambda: registration.instance.renewal_interval)
 
     async def _watched(self, work: Callable[[], Awaitable[T]]) -> T:
         """Do something with a registry; say once that it fails, and once that it works again."""
@@ -278,10 +278,10 @@ class DiscoveryClient:
         except TidelockError:
             return None
 
-    async def _repeat(self, work: Callable[[], Awaitable[None]], interval: float) -> None:
+    async def _repeat(self, work: Callable[[], Awaitable[None]], interval: Callable[[], float]) -> None:
         failures = 0
         while True:
-            pause = min(interval, BACKOFF * 2**failures) if failures else interval
+            pause = min(interval(), BACKOFF * 2**failures) if failures else interval()
             await asyncio.sleep(pause * self._rng.uniform(0.9, 1.0))
             try:
                 await self._watched(work)

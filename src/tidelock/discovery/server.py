@@ -11,6 +11,7 @@ the registry by DNS rebinding.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import socket
@@ -124,6 +125,7 @@ def operation_path(raw: str) -> tuple[str, ...] | None:
     return tuple(segments) if has_prefix else None
 
 
+@functools.lru_cache(maxsize=256)
 def is_loopback_name(host: str, allowed: frozenset[str]) -> bool:
     """Whether a Host header names this machine: a loopback address, `localhost`, or an allowed name."""
     name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]

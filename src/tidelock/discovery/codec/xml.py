@@ -29,6 +29,8 @@ CONTENT_TYPE = "application/xml"
 DEPTH = 16
 """Elements inside each other; a registration needs four."""
 
+INDENTS = tuple("  " * depth for depth in range(DEPTH))
+
 LISTS = ("application", "instance")
 MAPS = ("metadata",)
 
@@ -37,6 +39,7 @@ _NAME_REST = re.compile(r"[A-Za-z0-9_.\-]")
 _ESCAPED = re.compile(r"__|_-|_\.([0-9a-fA-F]{4})")
 _UNSPEAKABLE = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _ENTITIES = {"&": "&amp;", "<": "&lt;", ">": "&gt;", '"': "&quot;", "'": "&apos;", "\r": "&#xd;"}
+_PLAIN = re.compile(r"[A-Za-z0-9 :/._,;=?@$-]*")
 _SPECIAL = re.compile("[&<>\"'\r]")
 
 
@@ -171,17 +174,15 @@ class _Writer:
         self.close(name)
 
     def _line(self, text: str) -> None:
-        if not self.is_compact:
-            self._parts.append("  " * self._depth)
-        self._parts.append(text)
-        if not self.is_compact:
-            self._parts.append("\n")
+        self._parts.append(text if self.is_compact else f"{INDENTS[self._depth]}{text}\n")
 
     def bytes(self) -> bytes:
         return "".join(self._parts).rstrip("\n").encode()
 
 
 def _text(text: str) -> str:
+    if _PLAIN.fullmatch(text):  # nearly always
+        return text
     return _SPECIAL.sub(lambda match: _ENTITIES[match[0]], _UNSPEAKABLE.sub("\ufffd", text))
 
 
