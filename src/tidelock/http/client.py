@@ -18,7 +18,7 @@ from typing import Any, Self, TypeVar, cast
 import msgspec
 
 from tidelock.discovery.instance import Instance
-from tidelock.errors import UsageError
+from tidelock.errors import TidelockError, UsageError
 from tidelock.http.aio import drive
 from tidelock.http.deadlines import current_deadline
 from tidelock.http.declarative import api_of, operations
@@ -27,12 +27,15 @@ from tidelock.http.exchange import Request, Response
 from tidelock.http.flow import Policy, ServiceState, Start, call
 from tidelock.http.plan import USER_AGENT, Plan
 from tidelock.http.retry import IDEMPOTENT_METHODS
-from tidelock.http.source import EnvironmentSource, RefreshableSource, Source, instance_at
+from tidelock.http.source import RefreshableSource, Source, instance_at
 from tidelock.http.wire.head import TOKEN, check_target, header_lines
 from tidelock.http.wire.pool import Pools
-from tidelock.runtime import Clock, SystemClock, environment
+from tidelock.runtime import Clock, SystemClock
 
 T = TypeVar("T")
+
+LOOK_AGAIN = 0.1
+"""Seconds between two refreshes of a source that knows no instance: many calls are not many fetches."""
 
 CALLER_ATTRIBUTE = "_tidelock_caller"
 
@@ -41,7 +44,7 @@ class Client:
     """Calls services by name, and plain hosts.
 
     Args:
-        source: where instances come from; the environment's variables when None.
+        source: where instances come from; `local.LocalFirst` when None.
         policy: timeouts, retries, breaker, ejection.
         ssl: for instances that want TLS; the system's trust store when None.
         clock: time; the system's when None.
@@ -64,8 +67,12 @@ class Client:
         self._draw = self._rng.random
         self._ssl = ssl
         self._owned: Any = None
+        self._looking = asyncio.Lock()
+        self._looked_at = -LOOK_AGAIN
         if source is None:
-            source = EnvironmentSource(environment())
+            from tidelock.http.local import LocalFirst  # it imports the registry's client
+
+            source = self._owned = LocalFirst(self._clock)
         self._source = source
         self._services: dict[str, ServiceState] = {}
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
@@ -123,11 +130,29 @@ class Client:
         """
         try:
             return await self._run(service, request, seconds, pinned)
-        except NoInstance:
-            if not isinstance(self._source, RefreshableSource):
+        except NoInstance as error:
+            if not await self._looked_again(error):
                 raise
-            await self._source.refresh()
             return await self._run(service, request, seconds, pinned)
+
+    async def _looked_again(self, error: NoInstance) -> bool:
+        """Have the source refresh itself, once for all calls that miss an instance; say why it cannot."""
+        if not isinstance(self._source, RefreshableSource):
+            return False
+        missed_at = self._now()
+        async with self._looking:
+            if self._looked_at >= missed_at:
+                return True  # another call had it done while this one waited
+            if missed_at < self._looked_at + LOOK_AGAIN:
+                return False
+            try:
+                await self._source.refresh()
+            except TidelockError as why:
+                error.hint = f"{why.what}; {why.hint}" if why.hint else why.what
+                raise error from why
+            finally:
+                self._looked_at = self._now()
+        return True
 
     async def _run(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None

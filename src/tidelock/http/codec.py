@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 import sys
+import types
 import typing
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -59,6 +60,29 @@ def mentions_pydantic(kind: Any) -> bool:
     if hasattr(kind, "__pydantic_validator__"):
         return True  # a pydantic dataclass
     return any(mentions_pydantic(argument) for argument in typing.get_args(kind))
+
+
+def mentions_struct(kind: Any) -> bool:
+    """Whether the type is a msgspec Struct or has one among its arguments."""
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
+        return True
+    return any(mentions_struct(argument) for argument in typing.get_args(kind))
+
+
+def reader(kind: Any) -> Callable[[list[str]], Any]:
+    """Return the function that reads the texts of a path, query or header parameter as this type.
+
+    One text, unless the type is a sequence. ValueError says what does not fit.
+    """
+    plain = [argument for argument in typing.get_args(kind) if argument is not type(None)]
+    bare = plain[0] if typing.get_origin(kind) in (typing.Union, types.UnionType) and plain else kind
+    origin = typing.get_origin(bare) or bare
+    many = isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset))
+
+    def read(texts: list[str]) -> Any:
+        return msgspec.convert(texts if many else texts[-1], kind, strict=False)
+
+    return read
 
 
 def is_structured(kind: Any) -> bool:

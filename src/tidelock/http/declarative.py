@@ -277,7 +277,7 @@ def operations(interface: type) -> tuple[Operation, ...]:
 
 
 def _operation(interface: type, noted: Api, name: str, route: Route) -> Operation:
-    function = _declared_function(interface, name)
+    function = declared_function(interface, name)
     where = f"{interface.__qualname__}.{name}"
     if not inspect.iscoroutinefunction(function):
         raise UsageError(f"{where} is not async", hint="write it as `async def`")
@@ -311,7 +311,7 @@ def _operation(interface: type, noted: Api, name: str, route: Route) -> Operatio
     )
 
 
-def _declared_function(interface: type, name: str) -> Callable[..., Any]:
+def declared_function(interface: type, name: str) -> Callable[..., Any]:
     """The function of the interface itself, also when `interface` is an implementation of it."""
     for cls in reversed(interface.__mro__):
         if API_ATTRIBUTE in vars(cls) and name in vars(cls):
