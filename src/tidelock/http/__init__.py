@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     )
     from tidelock.http.exchange import Response
     from tidelock.http.flow import BreakerChanged, CallSettings, Ejected, Policy
+    from tidelock.http.middleware import DeadlineMiddleware
+    from tidelock.http.registration import register
+    from tidelock.http.serve import mount
     from tidelock.http.source import EnvironmentSource, Source, StaticSource
 
 __all__ = [
@@ -43,6 +46,7 @@ __all__ = [
     "Client",
     "ConnectFailed",
     "ConnectionBroken",
+    "DeadlineMiddleware",
     "DecodeFailed",
     "Ejected",
     "EnvironmentSource",
@@ -65,9 +69,11 @@ __all__ = [
     "get",
     "head",
     "instances",
+    "mount",
     "patch",
     "post",
     "put",
+    "register",
 ]
 
 _HOMES = (
@@ -79,6 +85,9 @@ _HOMES = (
     ("errors", "InDoubt NoInstance StatusError"),
     ("exchange", "Response"),
     ("flow", "BreakerChanged CallSettings Ejected Policy"),
+    ("middleware", "DeadlineMiddleware"),
+    ("registration", "register"),
+    ("serve", "mount"),
     ("source", "EnvironmentSource Source StaticSource"),
 )
 _HOME = {name: module for module, names in _HOMES for name in names.split()}

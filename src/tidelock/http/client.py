@@ -37,6 +37,9 @@ T = TypeVar("T")
 LOOK_AGAIN = 0.1
 """Seconds between two refreshes of a source that knows no instance: many calls are not many fetches."""
 
+OURS = ("host", "content-length", "transfer-encoding", "connection", "x-envoy-expected-rq-timeout-ms")
+"""Headers that the engine writes; given ones are dropped."""
+
 CALLER_ATTRIBUTE = "_tidelock_caller"
 
 
@@ -101,6 +104,11 @@ class Client:
             UsageError: the interface has a method that cannot be a call.
         """
         return _new(interface, Caller(self, api_of(interface).service, None))
+
+    @property
+    def connections(self) -> Pools:
+        """The connections of the running event loop; for tests and diagnosis."""
+        return self._pools_of(asyncio.get_running_loop())
 
     def new_key(self) -> str:
         """Return a fresh Idempotency-Key."""
@@ -219,8 +227,8 @@ class Client:
             body = b""
         defaults = {"accept": "*/*", "accept-encoding": "gzip", "user-agent": USER_AGENT}
         given = {**defaults, **lines}
-        for framing in ("host", "content-length", "transfer-encoding", "connection"):
-            given.pop(framing, None)
+        for ours in OURS:
+            given.pop(ours, None)
         label = f"{verb} {target.partition('?')[0]}"
         request = Request(verb, target, header_lines(given.items()), body, label, verb, idempotent)
         return await self.call(service, request, timeout)

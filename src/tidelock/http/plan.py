@@ -16,11 +16,14 @@ import msgspec
 from tidelock.errors import UsageError
 from tidelock.http.codec import decoder, encoder, text_of
 from tidelock.http.declarative import HOLE, Operation, Parameter, Place
-from tidelock.http.errors import DecodeFailed, StatusError
+from tidelock.http.errors import DecodeFailed, InDoubt, StatusError
 from tidelock.http.exchange import Request, Response
 from tidelock.http.wire.head import header_line, header_lines
 
 USER_AGENT = "tidelock"
+
+DOUBTFUL = frozenset({502, 504})
+"""Somebody between us and the work gave up on it; it may be done all the same (503: it was not begun)."""
 
 
 class Plan:
@@ -93,6 +96,7 @@ class Plan:
 
         Raises:
             StatusError: a status from 300 on, unless the interface maps it to an exception of its own.
+            InDoubt: 502 or 504 to a method that is not idempotent.
             DecodeFailed: the body is not of the declared type.
         """
         status = response.status
@@ -153,13 +157,24 @@ class Plan:
         given = [(parameter.wire, values[index]) for index, parameter in self._headers]
         return header_lines((name, text_of(value)) for name, value in given if value is not None)
 
+    def _in_doubt(self, error: StatusError) -> InDoubt:
+        doubt = InDoubt(
+            f"{error.what}; it may or may not have been carried out",
+            service=self._service,
+            method=self.operation.label,
+            instance=error.instance,
+            hint="ask the same instance, or make the method idempotent",
+        )
+        doubt.__cause__ = error
+        return doubt
+
     def _exception(self, response: Response) -> Exception:
         status, body, instance = response.status, response.body, response.instance
         label = self.operation.label
         error = StatusError(status, body, service=self._service, method=label, instance=instance)
         mapped = self.operation.errors.get(status)
         if mapped is None:
-            return error
+            return self._in_doubt(error) if status in DOUBTFUL and not self.operation.idempotent else error
         if issubclass(mapped, StatusError):
             return mapped(status, body, service=self._service, method=label, instance=instance)
         raised = mapped(_message(body))

@@ -12,7 +12,7 @@ import pytest
 from tests.unit.http.shop import Customer, Gone, Kind, Line, Order, Orders, OutOfStock
 from tidelock.errors import LocalProtocolError, UsageError
 from tidelock.http.declarative import operations
-from tidelock.http.errors import DecodeFailed, StatusError
+from tidelock.http.errors import DecodeFailed, InDoubt, StatusError
 from tidelock.http.exchange import Request, Response
 from tidelock.http.plan import Plan
 
@@ -123,6 +123,17 @@ def test_statuses_become_exceptions() -> None:
         answer("place", 404)
     with pytest.raises(StatusError, match="302"):
         answer("get", 302)
+
+
+def test_a_gateway_that_gave_up_leaves_a_post_in_doubt() -> None:
+    for status in (502, 504):
+        with pytest.raises(InDoubt, match="may or may not") as caught:
+            answer("add", status)
+        assert isinstance(caught.value.__cause__, StatusError)
+    with pytest.raises(StatusError):
+        answer("add", 503)
+    with pytest.raises(StatusError):
+        answer("place", 504)  # idempotent
 
 
 def test_the_message_of_other_frameworks_is_understood() -> None:

@@ -1,0 +1,220 @@
+"""Three instances as processes: killed, slow, failing; what callers notice of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from tests.integration.http_service import Order, Orders, OutOfStock
+from tidelock import http, observe
+from tidelock.http.breaker import BreakerSettings, State
+
+
+class Process:
+    """One instance."""
+
+    def __init__(self, port: int = 0) -> None:
+        self._child = subprocess.Popen(
+            [sys.executable, "-m", "tests.integration.http_service", str(port)],
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._child.stdout is not None
+        self.port = int(self._child.stdout.readline())
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self._child.pid, signal.SIGKILL)
+
+    def end(self) -> None:
+        self.kill()
+        self._child.wait(10)
+        assert self._child.stdout is not None
+        self._child.stdout.close()
+
+
+@pytest.fixture
+def three() -> Iterator[list[Process]]:
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for _ in range(3):
+            processes.append(Process())
+            stack.callback(processes[-1].end)
+        yield processes
+
+
+@pytest.fixture
+def one() -> Iterator[Process]:
+    process = Process()
+    try:
+        yield process
+    finally:
+        process.end()
+
+
+def source(*processes: Process) -> http.StaticSource:
+    return http.StaticSource({"order-service": [process.url for process in processes]})
+
+
+def test_an_instance_killed_under_load_fails_no_idempotent_call(three: list[Process]) -> None:
+    killed_at = 0.0
+    retried: list[float] = []
+    failed: list[str] = []
+    used: set[int] = set()
+
+    def note(event: http.Called) -> None:
+        if event.attempts > 1:
+            retried.append(time.monotonic() - killed_at)
+        if event.error is not None or (event.status or 0) >= 500:
+            failed.append(f"{event.error} {event.status}")
+
+    async def caller(orders: Orders, until: float) -> int:
+        calls = 0
+        while time.monotonic() < until:
+            used.add(await orders.where(calls))
+            calls += 1
+            await asyncio.sleep(0.02)
+        return calls
+
+    async def run() -> int:
+        nonlocal killed_at
+        async with http.Client(source(*three)) as client:
+            orders = client.connect(Orders)
+            callers = [asyncio.create_task(caller(orders, time.monotonic() + 1.4)) for _ in range(8)]
+            await asyncio.sleep(0.5)
+            assert used == {process.port for process in three}
+            three[0].kill()
+            killed_at = time.monotonic()
+            return sum(await asyncio.gather(*callers))
+
+    end = observe.subscribe(http.Called, note)
+    try:
+        calls = asyncio.run(run())
+    finally:
+        end()
+    assert calls > 200
+    assert failed == []
+    # what was under way or first to find the port closed; then nobody went there until the ejection was over
+    assert [seconds for seconds in retried if seconds > 0.1] == []
+
+
+def test_an_instance_that_comes_back_gets_calls_again(three: list[Process]) -> None:
+    async def run() -> None:
+        async with http.Client(source(*three)) as client:
+            orders = client.connect(Orders)
+            three[0].kill()
+            for _ in range(30):
+                await orders.where(1)
+            again = Process(three[0].port)
+            try:
+                deadline = time.monotonic() + 10
+                while await orders.where(1) != again.port:
+                    assert time.monotonic() < deadline
+                    await asyncio.sleep(0.01)
+            finally:
+                again.end()
+
+    asyncio.run(run())
+
+
+def test_one_interface_is_client_and_server(one: Process) -> None:
+    async def run() -> None:
+        async with http.Client(source(one)) as client:
+            orders = client.connect(Orders)
+            assert await orders.get(7) == Order(7, "ann")
+            assert await orders.get(1001) is None
+            assert await orders.place(Order(8, "bob")) == Order(8, "bob")
+            assert (await orders.seen()).placed == 1
+            with pytest.raises(OutOfStock, match="no order 9"):
+                await orders.place(Order(9, "nobody"))
+            with pytest.raises(http.StatusError, match="418"):
+                await orders.status(418)
+            plain = await client.get(f"{one.url}/orders/7")
+            named = await client.get("http://order-service/orders/7")
+            assert plain.json() == named.json() == {"id": 7, "customer": "ann"}
+            wrong = await client.post("http://order-service/orders", json={"id": "x"})
+            assert (wrong.status, wrong.json()) == (
+                422,
+                {"detail": "order: Expected `int`, got `str` - at `$.id`"},
+            )
+            broken = await client.post("http://order-service/orders", content=b"{")
+            assert broken.status == 400
+            assert (await client.get("http://order-service/orders/x")).status == 422
+            assert (await client.get("http://order-service/orders/sleep")).status == 422
+
+    asyncio.run(run())
+
+
+def test_the_deadline_reaches_the_service_and_ends_its_work(one: Process) -> None:
+    async def run() -> None:
+        async with http.Client(source(one)) as client:
+            orders = client.connect(Orders)
+            before = time.monotonic()
+            with http.deadline(0.3), pytest.raises((http.CallTimeout, http.StatusError)):
+                await orders.sleep(30.0)
+            assert time.monotonic() - before < 0.6
+            deadline = time.monotonic() + 5
+            while (await orders.seen()).cancelled != 1:
+                assert time.monotonic() < deadline
+                await asyncio.sleep(0.01)
+
+    asyncio.run(run())
+
+
+def test_the_breaker_opens_and_recovers(one: Process) -> None:
+    policy = http.Policy(
+        breaker=BreakerSettings(
+            minimum_number_of_calls=5,
+            wait_duration_in_open_state=0.2,
+            permitted_number_of_calls_in_half_open_state=2,
+        )
+    )
+    changes: list[State] = []
+
+    async def run() -> None:
+        async with http.Client(source(one), policy=policy) as client:
+            orders = client.connect(Orders)
+            for _ in range(5):
+                with pytest.raises(http.StatusError):
+                    await orders.status(500)
+            with pytest.raises(http.CircuitOpen):
+                await orders.status(200)
+            assert (await orders.get(1)) is not None  # another method
+            await asyncio.sleep(0.25)
+            for _ in range(3):
+                assert (await orders.status(200)).body == b"as asked"
+
+    end = observe.subscribe(http.BreakerChanged, lambda event: changes.append(event.state))
+    try:
+        asyncio.run(run())
+    finally:
+        end()
+    assert changes == [State.OPEN, State.CLOSED]
+
+
+def test_a_pinned_interface_asks_one_instance_only(three: list[Process]) -> None:
+    async def run() -> None:
+        async with http.Client(source(*three)) as client:
+            orders = client.connect(Orders)
+            victim = three[1]
+            pinned = http.at(orders, victim.url)
+            assert {await pinned.where(number) for number in range(10)} == {victim.port}
+            victim.kill()
+            with pytest.raises((http.ConnectFailed, http.ConnectionBroken)) as caught:
+                await pinned.where(1)
+            assert caught.value.instance is not None
+            assert caught.value.instance.instance_id == victim.url
+            with pytest.raises(http.NoInstance):
+                await http.at(orders, "nobody").where(1)
+            assert await orders.where(1) != victim.port
+
+    asyncio.run(run())
