@@ -46,6 +46,20 @@ class KafkaError(TidelockError):
     def __init__(self, what: str | None = None, *, where: str | None = None, hint: str | None = None) -> None:
         super().__init__(what or self.error_name, where=where, hint=hint)
 '''
+# What a command line answers with; the exit codes of tidelock.errors. Everything else is 1.
+EXIT_CODES = {
+    2: "INVALID_TOPIC_EXCEPTION INVALID_PARTITIONS INVALID_REPLICATION_FACTOR INVALID_REPLICA_ASSIGNMENT"
+    " INVALID_CONFIG INVALID_REQUEST INVALID_GROUP_ID MESSAGE_TOO_LARGE RECORD_LIST_TOO_LARGE INVALID_RECORD",
+    3: "REQUEST_TIMED_OUT BROKER_NOT_AVAILABLE COORDINATOR_NOT_AVAILABLE LEADER_NOT_AVAILABLE"
+    " NETWORK_EXCEPTION",
+    4: "UNKNOWN_TOPIC_OR_PARTITION UNKNOWN_TOPIC_ID GROUP_ID_NOT_FOUND TRANSACTIONAL_ID_NOT_FOUND"
+    " RESOURCE_NOT_FOUND",
+    5: "TOPIC_AUTHORIZATION_FAILED GROUP_AUTHORIZATION_FAILED CLUSTER_AUTHORIZATION_FAILED"
+    " TRANSACTIONAL_ID_AUTHORIZATION_FAILED SASL_AUTHENTICATION_FAILED POLICY_VIOLATION"
+    " TOPIC_DELETION_DISABLED SECURITY_DISABLED",
+    6: "TOPIC_ALREADY_EXISTS NON_EMPTY_GROUP GROUP_SUBSCRIBED_TO_TOPIC DUPLICATE_RESOURCE",
+}
+EXITS = {name: code for code, names in EXIT_CODES.items() for name in names.split()}
 BOTTOM = '''def error_for(code: int, what: str | None = None, *, where: str | None = None) -> KafkaError:
     """Return the exception of an error code; an unknown code makes an UnknownServerError that says so."""
     found = BY_CODE.get(code)
@@ -78,6 +92,7 @@ def text(head: str) -> str:
         lines.append(f'    error_name = "{name}"')
         lines += ["    retriable = True"] if retriable == "yes" else []
         lines += ["    stale_metadata = True"] if stale == "yes" else []
+        lines += [f"    exit_code = {EXITS[name]}"] if name in EXITS else []
         classes.append("\n".join(lines))
         entries.append(f"    {code}: {class_name(name)},")
     enum_text = "\n".join(['class ErrorCode(enum.IntEnum):\n    """The codes by name."""\n', *names])

@@ -206,6 +206,7 @@ class UnknownTopicOrPartition(KafkaError):
     error_name = "UNKNOWN_TOPIC_OR_PARTITION"
     retriable = True
     stale_metadata = True
+    exit_code = 4
 
 
 class InvalidFetchSize(KafkaError):
@@ -222,6 +223,7 @@ class LeaderNotAvailable(KafkaError):
     error_name = "LEADER_NOT_AVAILABLE"
     retriable = True
     stale_metadata = True
+    exit_code = 3
 
 
 class NotLeaderOrFollower(KafkaError):
@@ -239,6 +241,7 @@ class RequestTimedOut(KafkaError):
     error_code = 7
     error_name = "REQUEST_TIMED_OUT"
     retriable = True
+    exit_code = 3
 
 
 class BrokerNotAvailable(KafkaError):
@@ -246,6 +249,7 @@ class BrokerNotAvailable(KafkaError):
 
     error_code = 8
     error_name = "BROKER_NOT_AVAILABLE"
+    exit_code = 3
 
 
 class ReplicaNotAvailable(KafkaError):
@@ -262,6 +266,7 @@ class MessageTooLarge(KafkaError):
 
     error_code = 10
     error_name = "MESSAGE_TOO_LARGE"
+    exit_code = 2
 
 
 class StaleControllerEpoch(KafkaError):
@@ -285,6 +290,7 @@ class Network(KafkaError):
     error_name = "NETWORK_EXCEPTION"
     retriable = True
     stale_metadata = True
+    exit_code = 3
 
 
 class CoordinatorLoadInProgress(KafkaError):
@@ -301,6 +307,7 @@ class CoordinatorNotAvailable(KafkaError):
     error_code = 15
     error_name = "COORDINATOR_NOT_AVAILABLE"
     retriable = True
+    exit_code = 3
 
 
 class NotCoordinator(KafkaError):
@@ -316,6 +323,7 @@ class InvalidTopic(KafkaError):
 
     error_code = 17
     error_name = "INVALID_TOPIC_EXCEPTION"
+    exit_code = 2
 
 
 class RecordListTooLarge(KafkaError):
@@ -323,6 +331,7 @@ class RecordListTooLarge(KafkaError):
 
     error_code = 18
     error_name = "RECORD_LIST_TOO_LARGE"
+    exit_code = 2
 
 
 class NotEnoughReplicas(KafkaError):
@@ -367,6 +376,7 @@ class InvalidGroupId(KafkaError):
 
     error_code = 24
     error_name = "INVALID_GROUP_ID"
+    exit_code = 2
 
 
 class UnknownMemberId(KafkaError):
@@ -402,6 +412,7 @@ class TopicAuthorizationFailed(KafkaError):
 
     error_code = 29
     error_name = "TOPIC_AUTHORIZATION_FAILED"
+    exit_code = 5
 
 
 class GroupAuthorizationFailed(KafkaError):
@@ -409,6 +420,7 @@ class GroupAuthorizationFailed(KafkaError):
 
     error_code = 30
     error_name = "GROUP_AUTHORIZATION_FAILED"
+    exit_code = 5
 
 
 class ClusterAuthorizationFailed(KafkaError):
@@ -416,6 +428,7 @@ class ClusterAuthorizationFailed(KafkaError):
 
     error_code = 31
     error_name = "CLUSTER_AUTHORIZATION_FAILED"
+    exit_code = 5
 
 
 class InvalidTimestamp(KafkaError):
@@ -451,6 +464,7 @@ class TopicAlreadyExists(KafkaError):
 
     error_code = 36
     error_name = "TOPIC_ALREADY_EXISTS"
+    exit_code = 6
 
 
 class InvalidPartitions(KafkaError):
@@ -458,6 +472,7 @@ class InvalidPartitions(KafkaError):
 
     error_code = 37
     error_name = "INVALID_PARTITIONS"
+    exit_code = 2
 
 
 class InvalidReplicationFactor(KafkaError):
@@ -465,6 +480,7 @@ class InvalidReplicationFactor(KafkaError):
 
     error_code = 38
     error_name = "INVALID_REPLICATION_FACTOR"
+    exit_code = 2
 
 
 class InvalidReplicaAssignment(KafkaError):
@@ -472,6 +488,7 @@ class InvalidReplicaAssignment(KafkaError):
 
     error_code = 39
     error_name = "INVALID_REPLICA_ASSIGNMENT"
+    exit_code = 2
 
 
 class InvalidConfig(KafkaError):
@@ -479,6 +496,7 @@ class InvalidConfig(KafkaError):
 
     error_code = 40
     error_name = "INVALID_CONFIG"
+    exit_code = 2
 
 
 class NotController(KafkaError):
@@ -494,6 +512,7 @@ class InvalidRequest(KafkaError):
 
     error_code = 42
     error_name = "INVALID_REQUEST"
+    exit_code = 2
 
 
 class UnsupportedForMessageFormat(KafkaError):
@@ -508,6 +527,7 @@ class PolicyViolation(KafkaError):
 
     error_code = 44
     error_name = "POLICY_VIOLATION"
+    exit_code = 5
 
 
 class OutOfOrderSequenceNumber(KafkaError):
@@ -572,6 +592,7 @@ class TransactionalIdAuthorizationFailed(KafkaError):
 
     error_code = 53
     error_name = "TRANSACTIONAL_ID_AUTHORIZATION_FAILED"
+    exit_code = 5
 
 
 class SecurityDisabled(KafkaError):
@@ -579,6 +600,7 @@ class SecurityDisabled(KafkaError):
 
     error_code = 54
     error_name = "SECURITY_DISABLED"
+    exit_code = 5
 
 
 class OperationNotAttempted(KafkaError):
@@ -609,6 +631,7 @@ class SaslAuthenticationFailed(KafkaError):
 
     error_code = 58
     error_name = "SASL_AUTHENTICATION_FAILED"
+    exit_code = 5
 
 
 class UnknownProducerId(KafkaError):
@@ -679,6 +702,7 @@ class NonEmptyGroup(KafkaError):
 
     error_code = 68
     error_name = "NON_EMPTY_GROUP"
+    exit_code = 6
 
 
 class GroupIdNotFound(KafkaError):
@@ -686,6 +710,7 @@ class GroupIdNotFound(KafkaError):
 
     error_code = 69
     error_name = "GROUP_ID_NOT_FOUND"
+    exit_code = 4
 
 
 class FetchSessionIdNotFound(KafkaError):
@@ -718,6 +743,7 @@ class TopicDeletionDisabled(KafkaError):
 
     error_code = 73
     error_name = "TOPIC_DELETION_DISABLED"
+    exit_code = 5
 
 
 class FencedLeaderEpoch(KafkaError):
@@ -819,6 +845,7 @@ class GroupSubscribedToTopic(KafkaError):
 
     error_code = 86
     error_name = "GROUP_SUBSCRIBED_TO_TOPIC"
+    exit_code = 6
 
 
 class InvalidRecord(KafkaError):
@@ -826,6 +853,7 @@ class InvalidRecord(KafkaError):
 
     error_code = 87
     error_name = "INVALID_RECORD"
+    exit_code = 2
 
 
 class UnstableOffsetCommit(KafkaError):
@@ -856,6 +884,7 @@ class ResourceNotFound(KafkaError):
 
     error_code = 91
     error_name = "RESOURCE_NOT_FOUND"
+    exit_code = 4
 
 
 class DuplicateResource(KafkaError):
@@ -863,6 +892,7 @@ class DuplicateResource(KafkaError):
 
     error_code = 92
     error_name = "DUPLICATE_RESOURCE"
+    exit_code = 6
 
 
 class UnacceptableCredential(KafkaError):
@@ -921,6 +951,7 @@ class UnknownTopicId(KafkaError):
     error_name = "UNKNOWN_TOPIC_ID"
     retriable = True
     stale_metadata = True
+    exit_code = 4
 
 
 class DuplicateBrokerRegistration(KafkaError):
@@ -958,6 +989,7 @@ class TransactionalIdNotFound(KafkaError):
 
     error_code = 105
     error_name = "TRANSACTIONAL_ID_NOT_FOUND"
+    exit_code = 4
 
 
 class FetchSessionTopicIdError(KafkaError):

@@ -1,0 +1,177 @@
+"""Sending records: idempotent, acks=all, keys placed as the Java client places them.
+
+The first record that could not be delivered is raised by the next call, and by `flush` at the latest: a
+`flush` that returns means that the broker has every record. Blocking; one thread at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from tidelock.client.errors import BrokerUnreachable, translated
+from tidelock.client.library import load, make
+from tidelock.client.model import Message, Outgoing
+from tidelock.client.settings import ClientSettings, settings_of
+from tidelock.errors import TidelockError
+
+FLUSH_TIMEOUT = 60.0
+MAX_BLOCK = 60.0  # seconds to wait for room in the queue; Java's max.block.ms
+_WAIT = 0.1
+_DEFAULTS = {
+    "enable.idempotence": "true",
+    "acks": "all",
+    "partitioner": "murmur2_random",  # Java's; librdkafka's own is CRC32
+    "linger.ms": "5",
+    "delivery.timeout.ms": "120000",
+}
+_ANY = -1
+
+
+class Producer:
+    """A Kafka producer.
+
+    Args:
+        settings: client keys in any spelling, or a bootstrap address.
+        name: client id, as broker logs show it.
+
+    Raises:
+        BrokerUnreachable: nobody listens at the bootstrap address.
+        ConfigError: a key or a value is wrong.
+    """
+
+    def __init__(
+        self, settings: ClientSettings | Mapping[str, object] | str, *, name: str = "tidelock-producer"
+    ) -> None:
+        self.settings = settings_of(settings)
+        given = self.settings.properties
+        defaults = {name: value for name, value in _DEFAULTS.items() if not _spelled(name, given)}
+        properties: dict[str, Any] = dict(self.settings.for_librdkafka({"client.id": name, **defaults}, {}))
+        properties["error_cb"] = self._note
+        self._library = load()
+        self._producer = make(self._library.Producer, self.settings, properties)
+        self._failure: TidelockError | None = None
+        self.trouble: str | None = None
+        """librdkafka's last complaint about the connection, None once records arrive again."""
+
+    def send(
+        self, topic: str, record: Outgoing, on_delivered: Callable[[Message], None] | None = None
+    ) -> None:
+        """Hand a record over; waits while the queue is full. Delivered when `flush` has returned.
+
+        Args:
+            topic: created by the broker where it may.
+            record: what to send.
+            on_delivered: called from this class's methods once the broker has the record.
+
+        Raises:
+            TidelockError: this or an earlier record cannot be delivered; see tidelock.client.errors.
+        """
+        extra: dict[str, Any] = {} if record.timestamp is None else {"timestamp": record.timestamp}
+        if record.headers:
+            extra["headers"] = list(record.headers)
+        partition = _ANY if record.partition is None else record.partition
+        report = self._report if on_delivered is None else self._reporting(on_delivered)
+        deadline = 0.0
+        while True:
+            self._raise_failure()
+            try:
+                self._producer.produce(topic, record.value, record.key, partition, report, **extra)
+                return
+            except BufferError:
+                deadline = deadline or time.monotonic() + MAX_BLOCK
+                self._wait_for_room(topic, deadline)
+            except self._library.KafkaException as error:
+                raise translated(error.args[0], f"topic {topic}") from None
+
+    def _wait_for_room(self, topic: str, deadline: float) -> None:
+        self._producer.poll(_WAIT)
+        if time.monotonic() > deadline:
+            why = self.trouble or "the broker is slow"
+            raise BrokerUnreachable(
+                f"no room for another record in {MAX_BLOCK:.0f} s: {why}", where=f"topic {topic}"
+            )
+
+    def send_batch(self, topic: str, records: Iterable[Outgoing]) -> int:
+        """Hand records over, in order; returns how many. Raises as `send`."""
+        count = 0
+        for record in records:
+            self.send(topic, record)
+            count += 1
+        self.serve(0)
+        return count
+
+    def serve(self, timeout: float = 0.0) -> None:
+        """Take acknowledgements in for up to `timeout` seconds. Raises as `send`."""
+        self._producer.poll(timeout)
+        self._raise_failure()
+
+    def flush(self, timeout: float = FLUSH_TIMEOUT) -> None:
+        """Return when the broker has every record.
+
+        Raises:
+            BrokerUnreachable: not in `timeout` seconds; the records are still on their way.
+            TidelockError: the first record that could not be delivered.
+        """
+        left: int = self._producer.flush(timeout)
+        self._raise_failure()
+        if left:
+            raise BrokerUnreachable(
+                f"{left} records are not acknowledged after {timeout:.0f} s: {self.trouble or 'no answer'}",
+                where=self.settings.bootstrap,
+            )
+
+    def abandon(self) -> None:
+        """Forget what is queued and on its way; it may or may not arrive."""
+        self._producer.purge(in_queue=True, in_flight=True, blocking=False)
+        self._producer.poll(0)
+        self._failure = None
+
+    def _report(self, error: Any, message: Any) -> None:
+        if error is None:
+            self.trouble = None
+        elif self._failure is None:
+            self._failure = translated(error, f"topic {message.topic()}")
+
+    def _reporting(self, on_delivered: Callable[[Message], None]) -> Callable[[Any, Any], None]:
+        def report(error: Any, message: Any) -> None:
+            self._report(error, message)
+            if error is None:
+                on_delivered(message)
+
+        return report
+
+    def _note(self, error: Any) -> None:
+        self.trouble = str(error.str())
+        if error.fatal() and self._failure is None:
+            self._failure = translated(error, self.settings.bootstrap)
+
+    def _raise_failure(self) -> None:
+        if self._failure is not None:
+            failure, self._failure = self._failure, None
+            raise failure
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if error is None:
+            self.flush()
+        else:
+            self.abandon()
+
+
+_ALIASES = {
+    "acks": ("request.required.acks",),
+    "linger.ms": ("queue.buffering.max.ms",),
+    "delivery.timeout.ms": ("message.timeout.ms",),
+}
+
+
+def _spelled(name: str, given: Mapping[str, str]) -> bool:
+    """Whether a default is given under another of librdkafka's names for it."""
+    return any(alias in given for alias in _ALIASES.get(name, ()))
