@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from mmap import mmap
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -60,7 +61,7 @@ class Connection(asyncio.BufferedProtocol):
         self.parked: Parked | None = None
         self.host = ""
         # Bytes not yet handled lie in _buffer[_start:_end]; no buffer of its own = nothing left over.
-        self._buffer: bytearray | None = None
+        self._buffer: mmap | None = None
         self._view = memoryview(b"")
         self._start = self._end = 0
         self._paused_reading = False
@@ -122,7 +123,7 @@ class Connection(asyncio.BufferedProtocol):
         used = self._requests(view, 0, nbytes)
         if used < nbytes and not self._closing:
             left = nbytes - used
-            self._buffer = bytearray(self._capacity(view, used, left))
+            self._buffer = mmap(-1, self._capacity(view, used, left))
             self._view = memoryview(self._buffer)
             self._view[:left] = view[used:nbytes]
             self._start, self._end = 0, left
@@ -222,9 +223,10 @@ class Connection(asyncio.BufferedProtocol):
         left = self._end - self._start
         capacity = self._capacity(self._view, self._start, left)
         if capacity > len(self._view):
-            grown = bytearray(capacity)
-            grown[:left] = self._view[self._start : self._end]
-            self._buffer, self._view = grown, memoryview(grown)
+            grown = mmap(-1, capacity)
+            view = memoryview(grown)
+            view[:left] = self._view[self._start : self._end]
+            self._buffer, self._view = grown, view
         else:
             self._view[:left] = bytes(self._view[self._start : self._end])
         self._start, self._end = 0, left
