@@ -154,11 +154,9 @@ class Node:
                 return Call(0, correlation_id, "", client_host, now).framed(api_versions.unsupported())
             raise CloseConnection(f"{api.module} v{version} is not served")
         if key <= FETCH:
-            pos = 10 + max(length, 0)
-            if version >= _FLEXIBLE_SINCE[key]:
-                pos = skip_tags(frame, pos)
-            call = Call(version, correlation_id, "", client_host, now)
-            return self._data(key, frame, pos, call)
+            return self._data(
+                key, frame, 10 + max(length, 0), Call(version, correlation_id, "", client_host, now)
+            )
         header = read_request_header(frame)
         call = Call(version, correlation_id, header.client_id or "", client_host, now)
         request, _ = request_class(key).decode(frame, version, header.end)
@@ -167,6 +165,8 @@ class Node:
 
     def _data(self, key: int, frame: memoryview, pos: int, call: Call) -> Chunks | Parked | None:
         try:
+            if call.version >= _FLEXIBLE_SINCE[key]:
+                pos = pos + 1 if not frame[pos] else skip_tags(frame, pos)
             if key == PRODUCE:
                 return produce.handle(self.state, frame, pos, call)
             reply = fetch.handle(self.state, frame, pos, call)

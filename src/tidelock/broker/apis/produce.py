@@ -31,6 +31,7 @@ NOTHING: list[Partition | None] = []
 _short = Struct(">h").unpack_from
 _int = Struct(">i").unpack_from
 _acks = Struct(">hi").unpack_from
+_index_byte = Struct(">iB").unpack_from
 _index_size = Struct(">ii").unpack_from
 _pack_short, _pack_int = Struct(">h").pack, Struct(">i").pack
 _pack_head = Struct(">ii").pack
@@ -150,14 +151,17 @@ class _Appending:
             partitions, pos = read_uvarint(frame, pos)
             write_uvarint(out, partitions)
             for _ in range(_checked(partitions - 1, frame)):
-                (index,) = _int(frame, pos)
-                size, pos = read_uvarint(frame, pos + 4)
-                end = pos + max(size - 1, 0)
+                # The inner loop reads one-byte varints and empty tags in place: they are nearly all there are.
+                index, size = _index_byte(frame, pos)
+                pos += 5
+                if size >= 0x80:
+                    size, pos = read_uvarint(frame, pos - 1)
+                end = pos + size - 1 if size else pos
                 batch = frame[pos:end]
-                pos = skip_tags(frame, end)
+                pos = end + 1 if not frame[end] else skip_tags(frame, end)
                 self._append(found, index, batch, out)
             out.append(0)
-            pos = skip_tags(frame, pos)
+            pos = pos + 1 if not frame[pos] else skip_tags(frame, pos)
         _require_end(skip_tags(frame, pos), frame)
 
     def _partitions(self, name: str) -> list[Partition | None] | int:
@@ -173,28 +177,27 @@ class _Appending:
         self, found: list[Partition | None] | int, index: int, batch: memoryview, out: bytearray
     ) -> None:
         if self.refusal:
-            self._refuse(index, self.refusal, None, out)
-        elif isinstance(found, int):
+            found = self.refusal
+        if isinstance(found, int):
             self._refuse(index, found, None, out)
-        elif not 0 <= index < len(found):
+            return
+        if not 0 <= index < len(found):
             self._refuse(index, int(ErrorCode.UNKNOWN_TOPIC_OR_PARTITION), None, out)
+            return
+        partition = found[index]
+        if partition is None:
+            self._refuse(index, int(ErrorCode.KAFKA_STORAGE_ERROR), None, out)
+            return
+        try:
+            base, _, stamp, start, _ = partition.append(batch, self.now.wall_ms)
+        except KafkaError as error:
+            self._refuse(index, error.error_code, error.what, out)
+            return
+        self.state.appended(partition, len(batch))
+        if self.with_start:
+            out += self.pack(index, 0, base, stamp, start, *self.extra)
         else:
-            partition = found[index]
-            if partition is None:
-                self._refuse(index, int(ErrorCode.KAFKA_STORAGE_ERROR), None, out)
-                return
-            try:
-                done = partition.append(batch, self.now.wall_ms)
-            except KafkaError as error:
-                self._refuse(index, error.error_code, error.what, out)
-                return
-            self.state.appended(partition, len(batch))
-            if self.with_start:
-                out += self.pack(
-                    index, 0, done.base_offset, done.log_append_time_ms, done.log_start_offset, *self.extra
-                )
-            else:
-                out += self.pack(index, 0, done.base_offset, done.log_append_time_ms)
+            out += self.pack(index, 0, base, stamp)
 
     def _refuse(self, index: int, error: int, message: str | None, out: bytearray) -> None:
         self.failed = True

@@ -1,0 +1,265 @@
+"""The node: dispatch, parking, time, durability, reading back."""
+
+from __future__ import annotations
+
+import struct
+
+import pytest
+
+from tests.support.node import MemoryBroker, fetch_request, produce_request
+from tidelock.broker.apis.closing import CloseConnection
+from tidelock.broker.metadata import TopicCreated, TopicDeleted
+from tidelock.broker.purgatory import Parked
+from tidelock.protocol.error_codes import ErrorCode as E
+from tidelock.protocol.messages.api_versions import ApiVersionsResponse
+from tidelock.protocol.messages.heartbeat import HeartbeatRequest
+from tidelock.protocol.messages.join_group import JoinGroupRequest, JoinGroupRequestProtocol
+from tidelock.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
+from tidelock.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
+from tidelock.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
+from tidelock.protocol.primitives import MalformedMessage
+
+
+@pytest.fixture
+def broker() -> MemoryBroker:
+    found = MemoryBroker()
+    found.create("t", 2)
+    return found
+
+
+def raw(broker: MemoryBroker, key: int, version: int, rest: bytes = b"\xff\xff") -> object:
+    frame = bytearray(struct.pack(">hhi", key, version, 9) + rest)
+    return broker.node.handle(memoryview(frame), "/127.0.0.1", broker.now())
+
+
+def records_of(response: object) -> bytes:
+    return bytes(response.responses[0].partitions[0].records)  # type: ignore[attr-defined]  # a FetchResponse
+
+
+def test_an_unknown_api_ends_the_connection(broker: MemoryBroker) -> None:
+    with pytest.raises(CloseConnection):
+        raw(broker, 999, 0)
+
+
+@pytest.mark.parametrize(("key", "version"), [(3, 14), (3, -1), (0, 2), (1, 3), (11, 10)])
+def test_a_version_that_is_not_served_ends_the_connection(
+    broker: MemoryBroker, key: int, version: int
+) -> None:
+    with pytest.raises(CloseConnection):
+        raw(broker, key, version)
+
+
+def test_an_unknown_version_of_api_versions_is_answered_in_version_0(broker: MemoryBroker) -> None:
+    reply = raw(broker, 18, 99)
+    assert isinstance(reply, list)
+    response, _ = ApiVersionsResponse.decode(reply[0], 0, 8)
+    assert response.error_code == E.UNSUPPORTED_VERSION
+
+
+@pytest.mark.parametrize("frame", [b"", b"\0", b"\0\0\0\x0c\0\0\0\1\0", b"\0\3\0\1\0\0\0\1\0\x20ab"])
+def test_a_frame_without_a_header_ends_the_connection(broker: MemoryBroker, frame: bytes) -> None:
+    with pytest.raises(MalformedMessage):
+        broker.node.handle(memoryview(bytearray(frame)), "/", broker.now())
+
+
+def test_a_fetch_waits_until_data_arrives(broker: MemoryBroker) -> None:
+    parked = broker.send(fetch_request("t", 0, max_wait_ms=500), 11)
+    assert isinstance(parked, Parked)
+    broker.produce("t", b"elsewhere", partition=1)
+    assert broker.finished() == {}
+    broker.produce("t", b"here")
+    assert b"here" in records_of(broker.finished()[parked])
+
+
+def test_a_fetch_waits_no_longer_than_it_said(broker: MemoryBroker) -> None:
+    parked = broker.send(fetch_request("t", 0, max_wait_ms=500), 11)
+    broker.advance(0.499)
+    assert broker.finished() == {}
+    broker.advance(0.001)
+    assert records_of(broker.finished()[parked]) == b""
+
+
+def test_a_fetch_waits_for_as_many_bytes_as_it_wants(broker: MemoryBroker) -> None:
+    broker.produce("t", b"x")
+    parked = broker.send(fetch_request("t", 0, max_wait_ms=500, min_bytes=200), 11)
+    assert isinstance(parked, Parked)
+    broker.produce("t", b"y")
+    assert broker.finished() == {}
+    broker.produce("t", b"z")
+    assert len(records_of(broker.finished()[parked])) > 200
+
+
+def test_a_fetch_of_a_client_that_is_gone_is_forgotten(broker: MemoryBroker) -> None:
+    parked = broker.send(fetch_request("t", 0, max_wait_ms=500), 11)
+    broker.node.forget(parked)
+    broker.produce("t", b"x")
+    broker.advance(1.0)
+    assert broker.finished() == {}
+    assert broker.state.purgatory.waiting == {}
+
+
+def test_a_deleted_topic_ends_the_wait(broker: MemoryBroker) -> None:
+    parked = broker.send(fetch_request("t", 0, max_wait_ms=500), 11)
+    broker.state.delete_topic("t", broker.now())
+    found = broker.finished()[parked]
+    assert found.responses[0].partitions[0].error_code == E.UNKNOWN_TOPIC_OR_PARTITION
+
+
+def test_replies_to_writes_are_held_until_the_flush() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    one, two = broker.produce("t", b"1"), broker.produce("t", b"2")
+    assert broker.node.flush_is_due
+    assert broker.finished() == {}
+    job = broker.node.begin_flush()
+    assert job is not None
+    job.run()
+    three = broker.produce("t", b"3")
+    assert not broker.node.flush_is_due
+    broker.node.end_flush(job)
+    assert set(broker.finished()) == {one, two}
+    broker.restart(clean=False)
+    assert broker.state.partition("t", 0).log_end_offset == 2
+    assert isinstance(three, Parked)
+
+
+def test_reads_are_not_held(broker: MemoryBroker) -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    broker.produce("t", b"1")
+    assert broker.send(fetch_request("t", 0), 11).responses[0].partitions[0].high_watermark == 1
+
+
+def test_a_failed_flush_ends_the_connections_that_waited() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    parked = broker.produce("t", b"1")
+    job = broker.node.begin_flush()
+    assert job is not None
+    broker.files.fail("sync")
+    job.run()
+    broker.node.end_flush(job)
+    assert broker.finished() == {parked: None}
+    response = broker.produce("t", b"2")
+    assert response.responses[0].partition_responses[0].error_code == E.KAFKA_STORAGE_ERROR
+
+
+def join(broker: MemoryBroker, member: str = "", version: int = 3) -> JoinGroupRequest:
+    return broker.send(  # type: ignore[no-any-return]  # what `send` returns depends on the request
+        JoinGroupRequest(
+            group_id="g",
+            session_timeout_ms=10_000,
+            rebalance_timeout_ms=30_000,
+            member_id=member,
+            protocol_type="consumer",
+            protocols=[JoinGroupRequestProtocol(name="range", metadata=b"m")],
+        ),
+        version,
+    )
+
+
+def test_a_group_from_join_to_restart(broker: MemoryBroker) -> None:
+    joined = join(broker)
+    assert joined.error_code == 0  # type: ignore[attr-defined]  # a JoinGroupResponse
+    member = joined.member_id
+    assignment = SyncGroupRequestAssignment(member_id=member, assignment=b"all")
+    synced = broker.send(
+        SyncGroupRequest(group_id="g", generation_id=1, member_id=member, assignments=[assignment]), 3
+    )
+    assert (synced.error_code, bytes(synced.assignment)) == (0, b"all")
+    commit = OffsetCommitRequest(
+        group_id="g",
+        generation_id_or_member_epoch=1,
+        member_id=member,
+        topics=[
+            OffsetCommitRequestTopic(
+                name="t",
+                partitions=[
+                    OffsetCommitRequestPartition(partition_index=0, committed_offset=42),
+                    OffsetCommitRequestPartition(partition_index=7, committed_offset=42),
+                ],
+            )
+        ],
+    )
+    results = broker.send(commit, 8).topics[0].partitions
+    assert [one.error_code for one in results] == [0, E.UNKNOWN_TOPIC_OR_PARTITION]
+    broker.restart()
+    group = broker.state.groups.groups["g"]
+    assert group.offsets["t", 0].offset == 42
+    beat = HeartbeatRequest(group_id="g", generation_id=1, member_id=member)
+    assert broker.send(beat).error_code == 0
+    broker.advance(11.0)
+    assert broker.send(beat).error_code == E.UNKNOWN_MEMBER_ID
+
+
+def test_a_join_waits_for_the_others(broker: MemoryBroker) -> None:
+    first = join(broker).member_id
+    waiting = join(broker)
+    assert isinstance(waiting, Parked)
+    again = join(broker, first)
+    assert again.generation_id == 2  # type: ignore[attr-defined]  # a JoinGroupResponse
+    assert broker.finished()[waiting].generation_id == 2
+
+
+def test_topics_and_their_ids_survive_a_restart(broker: MemoryBroker) -> None:
+    broker.produce("t", b"1", b"2")
+    before = {name: topic.topic_id for name, topic in broker.state.image.topics.items()}
+    cluster = broker.state.image.cluster_id
+    for clean in (True, False):
+        broker.restart(clean=clean)
+        assert {name: topic.topic_id for name, topic in broker.state.image.topics.items()} == before
+        assert broker.state.image.cluster_id == cluster
+        assert len(broker.state.partitions["t"]) == 2
+    assert len(cluster) == 22
+
+
+def test_a_restart_raises_the_leader_epoch(broker: MemoryBroker) -> None:
+    epoch = broker.state.partition("t", 0).leader_epoch
+    broker.restart()
+    assert broker.state.partition("t", 0).leader_epoch == epoch + 1
+
+
+def test_a_deletion_that_a_crash_interrupted_is_finished(broker: MemoryBroker) -> None:
+    broker.state.metadata.commit(TopicDeleted("t"))
+    broker.restart(clean=False)
+    assert "t" not in broker.state.partitions
+    assert not [name for name in broker.files.list("") if name.startswith("t-")]
+
+
+def test_a_creation_that_a_crash_interrupted_is_finished(broker: MemoryBroker) -> None:
+    broker.state.metadata.commit(TopicCreated("u", "0" * 31 + "1", 3, {}))
+    broker.restart(clean=False)
+    assert [one.log_end_offset for one in broker.state.partitions["u"] if one] == [0, 0, 0]
+
+
+def test_metadata_creates_what_it_is_asked_for(broker: MemoryBroker) -> None:
+    asked = MetadataRequest(topics=[MetadataRequestTopic(name="new")])
+    (topic,) = broker.send(asked, 9).topics
+    assert (topic.error_code, len(topic.partitions)) == (0, 4)
+
+
+def test_retention_runs_from_time_alone() -> None:
+    broker = MemoryBroker(log_retention_ms=1000, log_segment_bytes=200)
+    broker.create("t")
+    for _ in range(5):
+        broker.produce("t", b"x" * 100)
+    broker.advance(301.0)
+    assert broker.state.partition("t", 0).log_start_offset == 5
+
+
+def test_a_producer_id_is_never_given_twice(broker: MemoryBroker) -> None:
+    given = {broker.state.next_producer_id() for _ in range(1500)}
+    broker.restart(clean=False)
+    given |= {broker.state.next_producer_id() for _ in range(1500)}
+    assert len(given) == 3000
+
+
+def test_no_acks_no_reply_but_an_end_on_failure(broker: MemoryBroker) -> None:
+    assert broker.produce("t", b"x", acks=0) is None
+    assert broker.state.partition("t", 0).log_end_offset == 1
+    with pytest.raises(CloseConnection):
+        broker.send(produce_request("ghost", b"", acks=0), 9)
