@@ -151,7 +151,7 @@ class _Appending:
             partitions, pos = read_uvarint(frame, pos)
             write_uvarint(out, partitions)
             for _ in range(_checked(partitions - 1, frame)):
-                # The inner loop reads one-byte varints and empty tags in place: they are nearly all there are.
+                # One-byte varints and empty tags are read in place: they are nearly all there are.
                 index, size = _index_byte(frame, pos)
                 pos += 5
                 if size >= 0x80:
