@@ -13,6 +13,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -74,9 +75,6 @@ def postgres_server(folder: Path) -> Iterator[Server]:
     as_user: dict[str, object] = {}
     if os.geteuid() == 0:
         as_user = {"user": "postgres", "group": "postgres", "extra_groups": []}
-        for parent in (folder, *folder.parents):
-            if parent.stat().st_uid == 0 and parent != Path("/"):
-                parent.chmod(parent.stat().st_mode | 0o711)
         shutil.chown(folder, "postgres", "postgres")
     data, log = folder / "data", folder / "postgres.log"
     initdb = [binaries / "initdb", "-D", data, "-A", "trust", "-U", "postgres", "-E", "UTF8", "-N"]
@@ -158,9 +156,13 @@ def wait_for(admin: URL, process: subprocess.Popen[bytes], log: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def postgres() -> Iterator[Server]:
     """PostgreSQL for the whole session; `postgres.database()` for an empty database."""
-    with postgres_server(tmp_path_factory.mktemp("postgres")) as server:
+    # Not below pytest's folder: that is closed to all but root, and the server runs as somebody else then.
+    with (
+        tempfile.TemporaryDirectory(prefix="tidelock-postgres-", ignore_cleanup_errors=True) as folder,
+        postgres_server(Path(folder)) as server,
+    ):
         yield server
 
 

@@ -13,16 +13,31 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidelock.sync.comparison import verify
     from tidelock.sync.outbox import Outbox
     from tidelock.sync.relay import Relay, RelayPublished, RelaySettings, RelayStatus
+    from tidelock.sync.report import ColumnDifference, Difference, Finding, Report
 
 _HOMES = {
     "outbox": ("Outbox",),
     "relay": ("Relay", "RelayPublished", "RelaySettings", "RelayStatus"),
+    "report": ("ColumnDifference", "Difference", "Finding", "Report"),
+    "comparison": ("verify",),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
-__all__ = ["Outbox", "Relay", "RelayPublished", "RelaySettings", "RelayStatus"]
+__all__ = [
+    "ColumnDifference",
+    "Difference",
+    "Finding",
+    "Outbox",
+    "Relay",
+    "RelayPublished",
+    "RelaySettings",
+    "RelayStatus",
+    "Report",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
