@@ -1,0 +1,247 @@
+from collections import deque
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pytest
+
+from tests.unit.connect.runtime.fakes import FakeConsumer, FakeMessage, FakeSwitch
+from tidelock.connect.api import (
+    ConnectError,
+    Offsets,
+    RecordBatch,
+    RetriableError,
+    SinkTask,
+    SinkTaskContext,
+    TopicPartition,
+)
+from tidelock.connect.converters.json import JsonConverter
+from tidelock.connect.converters.simple_header import SimpleHeaderConverter
+from tidelock.connect.converters.string import StringConverter
+from tidelock.connect.runtime.batching import Batcher
+from tidelock.connect.runtime.sink_task import SinkOptions, SinkRunner
+from tidelock.runtime import ManualClock
+
+P0, P1 = TopicPartition("t", 0), TopicPartition("t", 1)
+
+
+class Recording(SinkTask):
+    """Notes every call; raises what the test put into `raises`."""
+
+    def __init__(self) -> None:
+        self.calls: list[Any] = []
+        self.raises: deque[Exception | None] = deque()
+        self.starts: Offsets | None = None
+
+    def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
+        self.context = context
+        self.calls.append("start")
+
+    def open(self, partitions: Sequence[TopicPartition]) -> Offsets | None:
+        self.calls.append(("open", tuple(partitions)))
+        return self.starts
+
+    def put(self, batch: RecordBatch) -> None:
+        error = self.raises.popleft() if self.raises else None
+        if error is not None:
+            raise error
+        self.calls.append(("put", batch.topic_partition, list(batch.offsets)))
+
+    def flush(self, offsets: Offsets) -> None:
+        self.calls.append(("flush", dict(offsets)))
+
+    def close(self, partitions: Sequence[TopicPartition]) -> None:
+        self.calls.append(("close", tuple(partitions)))
+
+    def stop(self) -> None:
+        self.calls.append("stop")
+
+
+class Bench:
+    """A sink task between fakes."""
+
+    def __init__(self, *, tolerant: bool = False, value: Any = None, commit_interval: float = 10.0) -> None:
+        self.clock = ManualClock()
+        self.switch = FakeSwitch(self.clock)
+        self.consumer = FakeConsumer(self.clock, self.switch)
+        self.task = Recording()
+        batcher = Batcher(
+            StringConverter(), value or StringConverter(), SimpleHeaderConverter(), tolerant=tolerant
+        )
+        self.runner = SinkRunner(
+            self.task,
+            self.consumer,
+            batcher,
+            options=SinkOptions(topics=("t",), commit_interval=commit_interval),
+            switch=self.switch,
+            clock=self.clock,
+        )
+
+    def run(self, *script: Any) -> None:
+        self.consumer.script.extend(script)
+        self.runner.run(SinkTaskContext("c"), {})
+
+    def assign(self, *partitions: TopicPartition) -> Any:
+        return lambda: self.consumer.on_assign(partitions)
+
+    def revoke(self, *partitions: TopicPartition, lost: bool = False) -> Any:
+        return lambda: self.consumer.on_revoke(partitions, lost)
+
+
+def test_the_life_of_a_task_in_order() -> None:
+    bench = Bench()
+    bench.run(bench.assign(P0), [FakeMessage(0), FakeMessage(1)])
+    assert bench.task.calls == [
+        "start",
+        ("open", (P0,)),
+        ("put", P0, [0, 1]),
+        ("flush", {P0: 2}),
+        ("close", (P0,)),
+        "stop",
+    ]
+    assert bench.consumer.calls == [
+        ("subscribe", ("t",)),
+        ("assign", {P0: None}),
+        ("commit", {P0: 2}),
+        ("close",),
+    ]
+    assert bench.switch.events("progress") == ["running", "topic"]
+
+
+def test_offsets_of_the_target_decide_where_to_begin() -> None:
+    bench = Bench()
+    bench.task.starts = {P0: 7}
+    bench.consumer.ends = {P0: 9}
+    bench.run(bench.assign(P0, P1))
+    assert bench.consumer.made("assign") == [{P0: 7, P1: None}]
+
+
+def test_a_target_that_is_ahead_of_the_topic_stops_the_task() -> None:
+    bench = Bench()
+    bench.task.starts = {P0: 7}
+    bench.consumer.ends = {P0: 3}
+    with pytest.raises(ConnectError, match="up to 7, but the topic ends at 3"):
+        bench.run(bench.assign(P0))
+    assert bench.task.calls[-1] == "stop"
+    assert bench.consumer.made("assign") == []
+
+
+def test_offsets_are_committed_at_the_interval_while_records_flow() -> None:
+    bench = Bench(commit_interval=0.1)
+    bench.run(bench.assign(P0), *([FakeMessage(number)] for number in range(6)))
+    commits = bench.consumer.made("commit")
+    assert commits[-1] == {P0: 6}
+    assert 2 <= len(commits) <= 4
+
+
+def test_nothing_is_committed_that_the_task_did_not_take() -> None:
+    bench = Bench()
+    bench.task.raises.extend([None, ValueError("no")])
+    with pytest.raises(ValueError, match="no"):
+        bench.run(bench.assign(P0), [FakeMessage(0)], [FakeMessage(1)])
+    assert bench.consumer.made("commit") == []
+    assert bench.task.calls[-1] == "stop"
+
+
+def test_a_batch_is_tried_again_later_and_nothing_else_is_read_meanwhile() -> None:
+    bench = Bench()
+    bench.task.raises.extend([RetriableError("locked"), RetriableError("locked"), None])
+    bench.run(bench.assign(P0), [FakeMessage(0)], *([] for _ in range(12)), [FakeMessage(1)])
+    assert [call for call in bench.task.calls if call[0] == "put"] == [("put", P0, [0]), ("put", P0, [1])]
+    assert bench.consumer.made("pause") == [(P0,)]
+    assert bench.consumer.made("resume") == [(P0,)]
+
+
+def test_a_task_says_itself_when_to_try_again() -> None:
+    bench = Bench()
+
+    class Patient(RetriableError):
+        def __init__(self) -> None:
+            bench.task.context.retry_after(1.0)
+            super().__init__("later")
+
+    def first(batch: RecordBatch) -> None:
+        bench.task.put = original  # type: ignore[method-assign]  # only once
+        raise Patient
+
+    original = bench.task.put
+    bench.task.put = first  # type: ignore[method-assign]  # only once
+    bench.run(bench.assign(P0), [FakeMessage(0)], *([] for _ in range(30)))
+    assert ("put", P0, [0]) in bench.task.calls
+    assert bench.clock.monotonic() >= 1.0
+
+
+def test_partitions_that_are_taken_away_are_committed_first_and_their_records_forgotten() -> None:
+    bench = Bench()
+    bench.task.raises.extend([None, RetriableError("locked")])
+    bench.run(
+        bench.assign(P0, P1),
+        [FakeMessage(4), FakeMessage(8, partition_number=1)],
+        bench.revoke(P0, P1),
+        bench.assign(P0),
+        [FakeMessage(5)],
+    )
+    assert bench.consumer.made("commit") == [{P0: 5}, {P0: 6}]
+    assert [call for call in bench.task.calls if call[0] == "put"] == [("put", P0, [4]), ("put", P0, [5])]
+
+
+def test_lost_partitions_are_closed_without_a_commit() -> None:
+    bench = Bench()
+    bench.run(bench.assign(P0), [FakeMessage(4)], bench.revoke(P0, lost=True))
+    assert bench.consumer.made("commit") == []
+    assert ("close", (P0,)) in bench.task.calls
+
+
+def test_the_last_revocation_does_not_call_a_stopped_task() -> None:
+    bench = Bench()
+    bench.consumer.close = bench.revoke(P0)  # type: ignore[method-assign]  # as librdkafka does
+    bench.run(bench.assign(P0), [FakeMessage(0)])
+    assert bench.task.calls[-1] == "stop"
+
+
+def test_a_paused_task_keeps_its_partitions_and_gets_nothing() -> None:
+    bench = Bench()
+    pause = lambda: setattr(bench.switch, "is_paused", True)  # noqa: E731  # one step of the script
+    resume = lambda: setattr(bench.switch, "is_paused", False)  # noqa: E731
+    bench.run(bench.assign(P0), pause, [], resume, [])
+    assert bench.consumer.made("pause") == [(P0,)]
+    assert bench.consumer.made("resume") == [(P0,)]
+    assert bench.switch.events() == ["running", "paused", "running"]
+
+
+def test_a_task_pauses_and_seeks_its_own_partitions() -> None:
+    bench = Bench()
+
+    def put(batch: RecordBatch) -> None:
+        bench.task.context.pause(P1)
+        bench.task.context.seek(P0, 2)
+
+    bench.task.put = put  # type: ignore[method-assign]  # for this test
+    bench.run(bench.assign(P0, P1), [FakeMessage(5)], [])
+    assert bench.consumer.made("pause") == [(P1,)]
+    assert ("seek", P0, 2) in bench.consumer.calls
+    assert bench.consumer.made("commit")[-1] == {P0: 2}
+
+
+def test_a_commit_that_the_group_refuses_is_tried_again() -> None:
+    bench = Bench(commit_interval=0.05)
+    bench.consumer.commits_succeed = False
+    bench.run(bench.assign(P0), [FakeMessage(0)], [], [])
+    assert bench.consumer.made("commit").count({P0: 1}) >= 2
+
+
+def test_a_record_that_cannot_be_converted_stops_the_task_with_its_place() -> None:
+    bench = Bench(value=JsonConverter())
+    with pytest.raises(ConnectError) as caught:
+        bench.run(bench.assign(P0), [FakeMessage(3, b"not json")])
+    assert caught.value.where == "t-0@3"
+    assert bench.consumer.made("commit") == []
+
+
+def test_with_tolerance_it_is_left_out_and_counts_as_read() -> None:
+    bench = Bench(value=JsonConverter(), tolerant=True)
+    bench.run(
+        bench.assign(P0),
+        [FakeMessage(3, b"not json"), FakeMessage(4, b'{"schema":null,"payload":1}'), FakeMessage(5, b"x")],
+    )
+    assert ("put", P0, [4]) in bench.task.calls
+    assert bench.consumer.made("commit") == [{P0: 6}]

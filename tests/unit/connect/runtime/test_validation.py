@@ -1,0 +1,114 @@
+from typing import Any, ClassVar
+
+import pytest
+
+from tidelock.config import Problem, Secret, Settings, key
+from tidelock.connect.api import SinkConnector
+from tidelock.connect.runtime.plugins import Plugin, Plugins
+from tidelock.connect.runtime.validation import Checked, check, secret_keys
+
+SINK = {"name": "s", "connector.class": "FileStreamSink", "topics": "t", "file": "/tmp/x"}
+
+
+def validated(**changes: str | None) -> Checked:
+    config = {**SINK, **{name.replace("_", "."): value for name, value in changes.items()}}
+    return check(Plugins(), {name: value for name, value in config.items() if value != "-"}, {})
+
+
+def test_a_good_configuration_has_no_errors() -> None:
+    checked = validated()
+    assert checked.error_count == 0
+    assert checked.kind == "sink"
+
+
+def test_three_mistakes_are_three_errors_each_at_its_key() -> None:
+    checked = validated(tasks_max="zero", errors_tolerance="some", topics="-")
+    assert set(checked.errors) == {"tasks.max", "errors.tolerance", "topics"}
+    infos = checked.as_config_infos()
+    assert infos["error_count"] == 3
+    found = {
+        one["value"]["name"]: one["value"]["errors"] for one in infos["configs"] if one["value"]["errors"]
+    }
+    assert found["tasks.max"] == [
+        "Invalid value zero for configuration tasks.max: 'zero' is not a whole number"
+    ]
+    assert "3 error(s)" in checked.message()
+
+
+@pytest.mark.parametrize(
+    ("changes", "at"),
+    [
+        ({"topics.regex": "a.*"}, "topics"),
+        ({"topics": None, "topics.regex": "("}, "topics.regex"),
+        ({"name": ""}, "name"),
+        ({"key.converter": "Nope"}, "key.converter"),
+        (
+            {"value.converter": "JsonConverter", "value.converter.schemas.enable": "perhaps"},
+            "value.converter.schemas.enable",
+        ),
+        ({"transforms": "a"}, "transforms"),
+        ({"errors.deadletterqueue.topic.name": "d"}, "errors.deadletterqueue.topic.name"),
+        ({"connector.class": "FileStreamSnk"}, "connector.class"),
+        ({"tasks.max": None}, "tasks.max"),
+    ],
+)
+def test_each_mistake_is_found_at_its_key(changes: dict[str, str | None], at: str) -> None:
+    checked = check(Plugins(), {**SINK, **changes}, {})
+    assert at in checked.errors
+
+
+def test_a_missing_key_names_the_one_that_looks_like_it() -> None:
+    source = {"name": "s", "connector.class": "FileStreamSource", "topic": "t", "fiel": "x"}
+    [text] = check(Plugins(), source, {}).errors["file"]
+    assert (
+        text
+        == "Missing required configuration \"file\" which has no default value. Did you mean it by 'fiel'?"
+    )
+
+
+class VaultSettings(Settings):
+    token: Secret = key(doc="Opens it.")
+    kind: str = key(default="a", choices=("a", "b"), doc="Kind.")
+
+
+class Vault(SinkConnector):
+    settings: ClassVar[type[Settings]] = VaultSettings
+
+    def validate(self, props: Any) -> list[Problem]:
+        return [Problem("token", "[hidden]", "is refused")] if props["token"] == "wrong" else []
+
+
+PLUGINS = Plugins(connectors=(Plugin("x.Vault", "sink", f"{__name__}:Vault"),))
+
+
+def vault(token: str) -> Checked:
+    return check(PLUGINS, {"name": "v", "connector.class": "Vault", "topics": "t", "token": token}, {})
+
+
+def test_the_connectors_own_check_runs_once_the_keys_are_right() -> None:
+    assert vault("right").error_count == 0
+    assert vault("wrong").errors["token"] == ["Invalid value [hidden] for configuration token: is refused"]
+
+
+def test_secrets_are_not_in_the_answer() -> None:
+    assert "hunter2" not in str(vault("hunter2").as_config_infos())
+    assert secret_keys(Vault) == {"token"}
+
+
+def test_a_definition_has_kafkas_fields() -> None:
+    infos = vault("right").as_config_infos()
+    [kind] = [one for one in infos["configs"] if one["value"]["name"] == "kind"]
+    assert kind["definition"] == {
+        "name": "kind",
+        "type": "STRING",
+        "required": False,
+        "default_value": "a",
+        "importance": "MEDIUM",
+        "documentation": "Kind.",
+        "group": None,
+        "width": "MEDIUM",
+        "display_name": "kind",
+        "dependents": [],
+        "order": kind["definition"]["order"],
+    }
+    assert kind["value"]["recommended_values"] == ["a", "b"]
