@@ -92,7 +92,7 @@ class ConnectorsResource:
             raise InvalidConfig(f"initial_state {state!r} is not one of {', '.join(INITIAL_STATES)}")
         target = None if state is None else INITIAL_STATES[state]
         await self._herder.put_config(name, config, target=target, may_replace=False)
-        return Reply(201, self._herder.info(name), f"/connectors/{quote(name, safe='')}")
+        return Reply(201, self._herder.info(name), _location(request, name))
 
     async def info(self, request: Request) -> Reply:
         """The connector."""
@@ -109,18 +109,19 @@ class ConnectorsResource:
 
     async def put_config(self, request: Request) -> Reply:
         """200, or 201 for a new connector."""
-        return await self._put(request.segments[0].strip(), text_values(await request.json()))
+        return await self._put(request, request.segments[0].strip(), text_values(await request.json()))
 
     async def patch_config(self, request: Request) -> Reply:
         """200; null removes a key (KIP-477)."""
         name = request.segments[0]
         changes = text_values(await request.json())
         merged = {**self._herder.config(name), **changes}
-        return await self._put(name, {key: value for key, value in merged.items() if value is not None})
+        kept: dict[str, str | None] = {key: value for key, value in merged.items() if value is not None}
+        return await self._put(request, name, kept)
 
-    async def _put(self, name: str, config: dict[str, str | None]) -> Reply:
+    async def _put(self, request: Request, name: str, config: dict[str, str | None]) -> Reply:
         made = await self._herder.put_config(name, config)
-        location = f"/connectors/{quote(name, safe='')}" if made else None
+        location = _location(request, name) if made else None
         return Reply(201 if made else 200, self._herder.info(name), location)
 
     async def status(self, request: Request) -> Reply:
@@ -178,6 +179,10 @@ class ConnectorsResource:
     async def offsets(self, request: Request) -> Reply:
         """The source offsets that are stored; a sink's are in its group and its target."""
         return Reply(body={"offsets": self._herder.source_offsets(request.segments[0])})
+
+
+def _location(request: Request, name: str) -> str:
+    return f"http://{request.host}/connectors/{quote(name, safe='')}"
 
 
 def _number(request: Request) -> int:

@@ -17,8 +17,8 @@ from tidelock.connect.rest.routing import Reply, Request, Route
 from tidelock.connect.runtime.cluster import cluster_id
 from tidelock.connect.runtime.errors import InvalidConfig
 from tidelock.connect.runtime.herder import StandaloneHerder
-from tidelock.connect.runtime.plugins import Plugin, connector_kind
-from tidelock.connect.runtime.validation import definition
+from tidelock.connect.runtime.plugins import Plugin, Plugins, connector_kind
+from tidelock.connect.runtime.validation import common_settings, definitions
 
 
 class PluginsResource:
@@ -65,11 +65,13 @@ class PluginsResource:
         )
 
     async def config(self, request: Request) -> Reply:
-        """The definitions of a plugin's keys."""
+        """The definitions of a plugin's own keys, then those that all connectors of its kind have."""
         plugin = self._plugin(request.segments[0])
         loaded = await asyncio.to_thread(plugin.load)
-        keys = loaded.settings.describe()
-        return Reply(body=[definition(item, order) for order, item in enumerate(keys, 1)])
+        own = loaded.settings.describe()
+        names = {item.name for item in own}
+        shared = [] if plugin.kind == "converter" else common_settings(loaded).describe()
+        return Reply(body=definitions([*own, *(item for item in shared if item.name not in names)]))
 
     async def validate(self, request: Request) -> Reply:
         """200 and Kafka's ConfigInfos, also when there are errors."""
@@ -79,7 +81,7 @@ class PluginsResource:
         plugins = self._herder.plugins
         if given is None:
             config["connector.class"] = name
-        elif plugins.connector(name).path != _path(self._herder, given):
+        elif (path := _path(plugins, name)) is None or path != (_path(plugins, given) or path):
             raise InvalidConfig(
                 f"Included connector type {given} does not match request type {name.rsplit('.', 1)[-1]}"
             )
@@ -93,11 +95,11 @@ class PluginsResource:
             return self._herder.plugins.converter(name)
 
 
-def _path(herder: StandaloneHerder, name: str) -> str | None:
+def _path(plugins: Plugins, name: str) -> str | None:
     try:
-        return herder.plugins.connector(name).path
+        return plugins.connector(name).path
     except PluginNotFound:
-        return None  # the check reports it, with the nearest name
+        return None
 
 
 def _kind(plugin: Plugin) -> Any:

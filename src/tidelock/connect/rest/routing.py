@@ -54,6 +54,15 @@ class Request:
         self._receive = receive
         self.segments = segments
 
+    @property
+    def host(self) -> str:
+        """The Host header, as the client wrote it; the listening address without one."""
+        found = dict(self._scope["headers"]).get(b"host")
+        if found is not None:
+            return str(found.decode("latin-1"))
+        host, port = self._scope["server"]
+        return f"{host}:{port}"
+
     def query(self, name: str) -> list[str]:
         """Return every value of a query parameter."""
         return parse_qs(self._scope["query_string"].decode("latin-1"), keep_blank_values=True).get(name, [])
@@ -125,7 +134,7 @@ async def _handled(handler: Handler, request: Request) -> Reply:
     except HttpError as error:
         return error_reply(error.status, error.what)
     except TidelockError as error:
-        return error_reply(status_of(error), str(error))
+        return error_reply(status_of(error), f"{error.what}; {error.hint}" if error.hint else error.what)
     except Exception as error:  # a plugin's code may raise anything; REST must answer
         log.exception("a request failed", extra={"segments": list(request.segments)})
         return error_reply(500, f"{type(error).__name__}: {error}")

@@ -93,7 +93,7 @@ class Batcher:
                         hint=error.hint or "errors.tolerance=all leaves such records out",
                     ) from error
                 self.on_skip(Skipped(partition, offset, error))
-                made += self._converted(partition, group[:place]) if place else []
+                made += self._of_partition(partition, group[:place])
                 group = group[place + 1 :]
         return made
 

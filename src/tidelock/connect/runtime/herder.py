@@ -49,6 +49,7 @@ class ConnectorEntry:
     secrets: set[str] = field(default_factory=set)
     tasks: list[TaskSupervisor] = field(default_factory=list)
     topics: set[str] = field(default_factory=set)
+    version: str | None = None
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
@@ -122,20 +123,25 @@ class StandaloneHerder:
 
     def status(self, name: str) -> dict[str, Any]:
         """Return Kafka's ConnectorStateInfo."""
-        entry = self._entry(name)
-        state: dict[str, Any] = {"state": entry.state.value, "worker_id": self.worker_id}
+        entry = self._entry(name, "No status found for connector {}")
+        state: dict[str, Any] = {
+            "state": entry.state.value,
+            "worker_id": self.worker_id,
+            "version": entry.version,
+        }
         if entry.trace is not None:
             state["trace"] = entry.trace
         return {
             "name": name,
             "connector": state,
-            "tasks": [self._task_state(task.status) for task in entry.tasks],
+            "tasks": [self._task_state(entry, task.status) for task in entry.tasks],
             "type": entry.kind,
         }
 
     def task_status(self, name: str, number: int) -> dict[str, Any]:
         """Return Kafka's TaskState of one task."""
-        return self._task_state(self._task(name, number).status)
+        task = self._task(name, number, "No status found for task {}-{}")
+        return self._task_state(self._entry(name), task.status)
 
     def task_infos(self, name: str) -> list[dict[str, Any]]:
         """Return Kafka's TaskInfo of every task."""
@@ -209,13 +215,13 @@ class StandaloneHerder:
         """
         old = self._entries.get(name)
         if old is not None and not may_replace:
-            raise ConnectorExists(f"Connector {name} already exists", where=f"worker {self.worker_id}")
+            raise ConnectorExists(f"Connector {name} already exists")
         full = self._completed(name, config, old)
         checked = await self.validate(full)
         if checked.error_count:
             raise InvalidConfig(checked.message())
         if old is None and name in self._entries:  # somebody was faster, while this one was checked
-            raise ConnectorExists(f"Connector {name} already exists", where=f"worker {self.worker_id}")
+            raise ConnectorExists(f"Connector {name} already exists")
         given = {key: value for key, value in full.items() if value is not None}
         # From here on the name is taken: whoever comes next waits for the same lock.
         entry = self._entries.setdefault(name, ConnectorEntry(name, given, target or STARTED))
@@ -235,8 +241,11 @@ class StandaloneHerder:
     def _completed(self, name: str, config: Config, old: ConnectorEntry | None) -> dict[str, str | None]:
         """Return a configuration with its name, and with the secrets that the client saw hidden."""
         if config.get("name", name) != name:
-            raise InvalidConfig(f"the configuration is named {config['name']!r}, the connector {name!r}")
-        full = {"name": name, **config}
+            raise InvalidConfig(
+                f"Connector name configuration ({config['name']}) doesn't match "
+                f"connector name in the URL ({name})"
+            )
+        full = {**config, "name": name}
         for key in old.secrets if old is not None else ():
             if old is not None and full.get(key) == HIDDEN and key in old.config:
                 full[key] = old.config[key]
@@ -251,7 +260,7 @@ class StandaloneHerder:
 
     async def set_target(self, name: str, target: str) -> None:
         """Have a connector run (STARTED), pause (PAUSED: the tasks stay) or stop (STOPPED: they end)."""
-        async with self._locked(name) as entry:
+        async with self._locked(name, "Unknown connector {}") as entry:
             self._configs.put(name, entry.config, target)
             was, entry.target = entry.target, target
             if target == STOPPED:
@@ -362,6 +371,7 @@ class StandaloneHerder:
         if checked.loaded is None:
             raise InvalidConfig(checked.message())
         entry.kind, entry.secrets = checked.kind, secret_keys(checked.loaded)
+        entry.version = self.plugins.connector(checked.name).version
         return checked.loaded
 
     def _supervisor(
@@ -406,28 +416,33 @@ class StandaloneHerder:
         return self.settings.task_shutdown_graceful_timeout_ms / 1000
 
     @contextlib.asynccontextmanager
-    async def _locked(self, name: str) -> AsyncIterator[ConnectorEntry]:
+    async def _locked(self, name: str, text: str = "Connector {} not found") -> AsyncIterator[ConnectorEntry]:
         """Hold the lock of a connector that still is there when its turn comes."""
-        entry = self._entry(name)
+        entry = self._entry(name, text)
         async with entry.lock:
             if self._entries.get(name) is not entry:
-                raise UnknownConnector(f"Connector {name} not found", where=f"worker {self.worker_id}")
+                raise UnknownConnector(text.format(name))
             yield entry
 
-    def _entry(self, name: str) -> ConnectorEntry:
+    def _entry(self, name: str, text: str = "Connector {} not found") -> ConnectorEntry:
         entry = self._entries.get(name)
         if entry is None:
-            raise UnknownConnector(f"Connector {name} not found", where=f"worker {self.worker_id}")
+            raise UnknownConnector(text.format(name))
         return entry
 
-    def _task(self, name: str, number: int) -> TaskSupervisor:
+    def _task(self, name: str, number: int, text: str = "Task {}-{} not found") -> TaskSupervisor:
         for task in self._entry(name).tasks:
             if task.status.number == number:
                 return task
-        raise UnknownConnector(f"No task {number} of connector {name}", where=f"worker {self.worker_id}")
+        raise UnknownConnector(text.format(name, number))
 
-    def _task_state(self, status: TaskStatus) -> dict[str, Any]:
-        made = {"id": status.number, "state": status.state.value, "worker_id": self.worker_id}
+    def _task_state(self, entry: ConnectorEntry, status: TaskStatus) -> dict[str, Any]:
+        made = {
+            "id": status.number,
+            "state": status.state.value,
+            "worker_id": self.worker_id,
+            "version": entry.version,
+        }
         return made if status.trace is None else {**made, "trace": status.trace}
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:

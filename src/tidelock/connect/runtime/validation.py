@@ -10,6 +10,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.AbstractHerder.validateConnector
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,8 +23,10 @@ from tidelock.connect.runtime.settings import (
     ConnectorSettings,
     SinkConnectorSettings,
     SourceConnectorSettings,
+    WorkerSettings,
 )
 
+CONVERTERS = ("key.converter", "value.converter", "header.converter")
 HIDDEN = "[hidden]"
 NOT_BUILT = "is not supported yet; remove it, or run this connector on a JVM worker"
 
@@ -40,6 +43,7 @@ class Checked:
         keys: the description of every key that applies.
         errors: key -> texts; also keys without a description.
         loaded: the connector class, if there is one.
+        inherited: key -> the worker's value, for keys that a connector may leave to the worker.
     """
 
     name: str
@@ -47,6 +51,7 @@ class Checked:
     keys: list[Key]
     errors: dict[str, list[str]] = field(default_factory=dict)
     loaded: type[Connector] | None = None
+    inherited: dict[str, str] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -70,8 +75,8 @@ class Checked:
         """Return Kafka's ConfigInfos: definitions, values, recommendations and errors of every key."""
         known = {item.name for item in self.keys}
         infos: list[dict[str, Any]] = [
-            {"definition": definition(item, order), "value": self._value(item)}
-            for order, item in enumerate(self.keys, 1)
+            {"definition": defined, "value": self._value(item)}
+            for defined, item in zip(self._definitions(), self.keys, strict=True)
         ]
         infos += [
             {"definition": None, "value": _value_info(name, self.config.get(name), texts)}
@@ -81,11 +86,18 @@ class Checked:
         groups = list(dict.fromkeys(item.group for item in self.keys if item.group))
         return {"name": self.name, "error_count": self.error_count, "groups": groups, "configs": infos}
 
+    def _definitions(self) -> list[dict[str, Any]]:
+        """Return the definitions; what a connector inherits has the worker's value as its default."""
+        return [
+            {**one, "default_value": self.inherited.get(one["name"], one["default_value"])}
+            for one in definitions(self.keys)
+        ]
+
     def _value(self, item: Key) -> dict[str, Any]:
         given = self.config.get(item.name)
         shown = HIDDEN if given is not None and item.java_type == "PASSWORD" else given
         if given is None and item.name not in self.config:
-            shown = default_text(item)
+            shown = self.inherited.get(item.name, default_text(item))
         return _value_info(item.name, shown, self.errors.get(item.name, []), list(item.choices))
 
     def message(self) -> str:
@@ -115,11 +127,16 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
             loaded = plugins.connector(name).load()
         except PluginNotFound as error:
             problems.append(Problem("connector.class", name, f"{error.what}; {error.hint or error.where}"))
-    common = _common_settings(loaded)
+    common = common_settings(loaded)
     own: list[Key] = list(loaded.settings.describe()) if loaded is not None else []
     names = {item.name for item in common.describe()}
     checked = Checked(name, config, [*common.describe(), *(item for item in own if item.name not in names)])
     checked.loaded = loaded
+    checked.inherited = {
+        item.name: worker.get(item.name, item.default)
+        for item in WorkerSettings.describe()
+        if item.name in CONVERTERS
+    }
     checked.add(problems)
     checked.add(_key_problems(checked.keys, config))
     checked.add(_kind_problems(checked.kind, config))
@@ -130,7 +147,8 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
     return checked
 
 
-def _common_settings(loaded: type[Connector] | None) -> type[ConnectorSettings]:
+def common_settings(loaded: type[Connector] | None) -> type[ConnectorSettings]:
+    """Return the settings class with the keys that all connectors of this kind have."""
     kind = "unknown" if loaded is None else connector_kind(loaded)
     kinds = {"sink": SinkConnectorSettings, "source": SourceConnectorSettings}
     return kinds.get(kind, ConnectorSettings)
@@ -161,11 +179,11 @@ def _kind_problems(kind: str, config: Config) -> list[Problem]:
         return problems
     topics, regex = bool((config.get("topics") or "").strip(" ,")), bool(config.get("topics.regex"))
     if topics and regex:
-        why = "topics and topics.regex are mutually exclusive: give one of them"
-        problems += [Problem(name, config[name], why) for name in ("topics", "topics.regex")]
+        why = "topics and topics.regex are mutually exclusive options, but both are set."
+        problems += [Problem(name, None, why) for name in ("topics", "topics.regex")]
     elif not topics and not regex:
         strangers = tuple(name for name in config if not name.startswith("topics"))
-        why = "Must configure one of topics or topics.regex."
+        why = "Must configure one of topics or topics.regex"
         problems.append(Problem("topics", None, why, nearest("topics", strangers)))
     return problems
 
@@ -174,7 +192,7 @@ def _converter_problems(
     plugins: Plugins, config: Mapping[str, str], worker: Mapping[str, str]
 ) -> list[Problem]:
     problems: list[Problem] = []
-    for prefix in ("key.converter", "value.converter", "header.converter"):
+    for prefix in CONVERTERS:
         name = config.get(prefix)
         if not name:
             continue
@@ -199,7 +217,7 @@ def _java_text(problem: Problem) -> str:
         text = f'Missing required configuration "{problem.key}" which has no default value.'
     else:
         text = f"Invalid value {problem.value} for configuration {problem.key}: {problem.why}"
-    return f"{text} Did you mean it by {problem.nearest!r}?" if problem.nearest else text
+    return f"{text.rstrip('.')}; did you mean it by {problem.nearest!r}?" if problem.nearest else text
 
 
 def _value_info(
@@ -214,8 +232,18 @@ def _value_info(
     }
 
 
-def definition(item: Key, order: int) -> dict[str, Any]:
-    """Return Kafka's ConfigKeyInfo of one key."""
+def definitions(keys: Iterable[Key]) -> list[dict[str, Any]]:
+    """Return Kafka's ConfigKeyInfo of every key; keys with a group are numbered within it."""
+    counts: Counter[str] = Counter()
+    made = []
+    for item in keys:
+        if item.group is not None:
+            counts[item.group] += 1
+        made.append(_definition(item, counts[item.group] if item.group is not None else -1))
+    return made
+
+
+def _definition(item: Key, order: int) -> dict[str, Any]:
     return {
         "name": item.name,
         "type": item.java_type,
@@ -224,10 +252,10 @@ def definition(item: Key, order: int) -> dict[str, Any]:
         "importance": item.importance.value,
         "documentation": item.doc,
         "group": item.group,
-        "width": "MEDIUM",
+        "order_in_group": order,
+        "width": "MEDIUM" if item.group is not None else "NONE",
         "display_name": item.name,
         "dependents": [],
-        "order": order,
     }
 
 

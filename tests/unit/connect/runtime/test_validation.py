@@ -62,7 +62,7 @@ def test_a_missing_key_names_the_one_that_looks_like_it() -> None:
     [text] = check(Plugins(), source, {}).errors["file"]
     assert (
         text
-        == "Missing required configuration \"file\" which has no default value. Did you mean it by 'fiel'?"
+        == "Missing required configuration \"file\" which has no default value; did you mean it by 'fiel'?"
     )
 
 
@@ -106,9 +106,9 @@ def test_a_definition_has_kafkas_fields() -> None:
         "importance": "MEDIUM",
         "documentation": "Kind.",
         "group": None,
-        "width": "MEDIUM",
+        "order_in_group": -1,
+        "width": "NONE",
         "display_name": "kind",
         "dependents": [],
-        "order": kind["definition"]["order"],
     }
     assert kind["value"]["recommended_values"] == ["a", "b"]

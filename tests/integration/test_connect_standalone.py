@@ -1,0 +1,128 @@
+"""Kafka's quick start with files, restart included; and the SQL sink over kills of its task."""
+
+import os
+import random
+import signal
+import sqlite3
+import uuid
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Producer
+
+from tests.engines.kafka import ApacheKafka
+from tests.support.connect import Worker
+from tests.support.waiting import eventually
+from tidelock.connect import load_properties
+
+pytestmark = pytest.mark.needs_kafka
+
+WORKER = r"""
+# These are defaults. This file just demonstrates how to override some settings.
+bootstrap.servers={bootstrap}
+
+key.converter=org.apache.kafka.connect.json.JsonConverter
+value.converter=org.apache.kafka.connect.json.JsonConverter
+key.converter.schemas.enable=true
+value.converter.schemas.enable=true
+
+offset.storage.file.filename={folder}/connect.offsets
+offset.flush.interval.ms=10000
+plugin.path=libs/connect-file-4.3.1.jar
+"""
+SOURCE = r"""
+name=local-file-source
+connector.class=FileStreamSource
+tasks.max=1
+file={folder}/test.txt
+topic={topic}
+"""
+SINK = r"""
+name=local-file-sink
+connector.class=FileStreamSink
+tasks.max=1
+file={folder}/test.sink.txt
+topics={topic}
+"""
+
+
+def test_the_quick_start(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    topic = f"connect-test-{uuid.uuid4().hex[:8]}"
+    names = {}
+    for name, text in (("worker", WORKER), ("source", SOURCE), ("sink", SINK)):
+        path = tmp_path / f"{name}.properties"
+        path.write_text(text.format(bootstrap=apache_kafka.bootstrap, folder=tmp_path, topic=topic))
+        names[name] = load_properties(path)
+    before, after = tmp_path / "test.txt", tmp_path / "test.sink.txt"
+    before.write_text("foo\nbar\n")
+    worker = Worker(tmp_path, names["worker"], [names["source"], names["sink"]], keep=False).start()
+    try:
+        eventually(lambda: after.exists() and after.read_text() == "foo\nbar\n", 30)
+        worker.stop()
+        with before.open("a") as out:
+            out.write("안녕, again\n")
+        worker.start()
+        eventually(lambda: after.read_text() == "foo\nbar\n안녕, again\n", 30)
+        worker.until("local-file-source", "RUNNING", "RUNNING")
+    finally:
+        worker.stop()
+    assert after.read_text() == "foo\nbar\n안녕, again\n"  # nothing came twice
+
+
+def test_the_sql_sink_writes_each_record_once_over_kills(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+    topic, count, seed = f"orders-{uuid.uuid4().hex[:8]}", 20_000, random.randrange(1 << 30)
+    schema = (
+        '{"schema":{"type":"struct","fields":[{"type":"int32","field":"n"},{"type":"string","field":"text"}]},'
+        '"payload":{"n":%d,"text":"주문 %d"}}'
+    )
+    producer = Producer({"bootstrap.servers": apache_kafka.bootstrap})
+    database = tmp_path / "target.db"
+    config = {
+        "connector.class": "io.confluent.connect.jdbc.JdbcSinkConnector",
+        "topics": topic,
+        "connection.url": f"sqlite:///{database}",
+        "insert.mode": "insert",
+        "auto.create": "true",
+        "table.name.format": "orders",
+        "consumer.override.max.poll.records": "200",
+        "errors.restart.delay.ms": "50",
+    }
+    properties = {
+        "bootstrap.servers": apache_kafka.bootstrap,
+        "key.converter": "org.apache.kafka.connect.storage.StringConverter",
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+    }
+    chance = random.Random(seed)
+    with Worker(tmp_path, properties) as worker:
+        assert worker.request("PUT", f"/connectors/{topic}/config", config)[0] == 201
+        for number in range(count):
+            producer.produce(topic, schema % (number, number), key=str(number % 97))
+            if number % 4000 == 3999:
+                producer.flush()
+                rows_before = rows(database)
+                eventually(lambda before=rows_before: rows(database) > before, 30)
+                os.kill(worker.task_pid(topic), signal.SIGKILL)
+                worker.until(topic, "RUNNING", "RUNNING")
+                if chance.random() < 0.5:
+                    os.kill(worker.task_pid(topic), signal.SIGKILL)
+        producer.flush()
+        eventually(lambda: rows(database) >= count, 60)
+        assert worker.get(f"/connectors/{topic}/progress")["tasks"][0]["restarts"] >= 5
+    with sqlite3.connect(database) as connection:
+        found = connection.execute(
+            "SELECT COUNT(*), COUNT(DISTINCT n), MIN(n), MAX(n) FROM orders"
+        ).fetchone()
+    connection.close()
+    assert found == (count, count, 0, count - 1), f"seed {seed}"
+
+
+def rows(database: Path) -> int:
+    if not database.exists():
+        return 0
+    connection = sqlite3.connect(database, timeout=10)
+    try:
+        return int(connection.execute("SELECT COUNT(*) FROM orders").fetchone()[0])
+    except sqlite3.OperationalError:
+        return 0  # the table is not there yet
+    finally:
+        connection.close()
