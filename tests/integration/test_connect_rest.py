@@ -69,6 +69,12 @@ def script(out: str) -> list[Step]:
         SETTLE,
         ("GET", "/connectors/s/topics", None),
         ("PUT", "/connectors/s/topics/reset", None),
+        *changes(good, out),
+    ]
+
+
+def changes(good: dict[str, str], out: str) -> list[Step]:
+    return [
         ("PUT", "/connectors/s/config", {**good, "tasks.max": "2"}),
         ("PUT", "/connectors/s/config", {**good, "name": "other"}),
         ("PATCH", "/connectors/s/config", {"tasks.max": "1"}),
