@@ -40,6 +40,7 @@ class Plan:
         self._names = [item.name for item in operation.parameters]
         self._defaults = [item.default for item in operation.parameters]
         self._required = [index for index, item in enumerate(operation.parameters) if item.required]
+        self._needed = self._required[-1] + 1 if self._required else 0
         kinds = [parameter.kind for parameter in list(operation.signature.parameters.values())[1:]]
         self._positional = sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
         self._index = {name: number for number, name in enumerate(self._names)}
@@ -133,13 +134,16 @@ class Plan:
                         break
                     values[index] = value
                 else:
-                    if not any(values[index] is inspect.Parameter.empty for index in self._required):
+                    if count >= self._needed or self._is_full(values):
                         return values
             except KeyError:
                 pass
         bound = self.operation.signature.bind(None, *args, **kwargs)  # raises the TypeError that Python would
         bound.apply_defaults()
         return [bound.arguments[name] for name in self._names]
+
+    def _is_full(self, values: Sequence[Any]) -> bool:
+        return all(values[index] is not inspect.Parameter.empty for index in self._required)
 
     def _query_text(self, values: Sequence[Any]) -> str:
         pairs: list[tuple[str, str]] = []

@@ -60,7 +60,6 @@ class ResponseParser:
         self._head = head
         self._chunks: list[bytes] = []
         self._size = 0
-        self._head_size = 0
         self._quiet = 0
         self._in_body = False
         self._to_end = False
@@ -96,7 +95,7 @@ class ResponseParser:
             self.reusable = False
         if self._fault is not None:
             raise ParseError(self._fault)
-        if self._quiet > self._head_limit and not self._ended():
+        if self._quiet > self._head_limit and not self._ended():  # no end of the head, or of the trailers
             raise ParseError(f"the head of the answer is larger than {self._head_limit} bytes")
 
     def _ended(self) -> bool:
@@ -142,18 +141,15 @@ class ResponseParser:
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """One header, or one trailer, which is counted and dropped."""
-        self._quiet = 0
-        if self._in_body or self.complete:
-            return
-        self._head_size += len(name) + len(value) + 4
-        if self._head_size > self._head_limit:
-            self._fault = f"the head of the answer is larger than {self._head_limit} bytes"
-            return
-        self.headers.append((name.lower(), value))
+        if not self._in_body:
+            self.headers.append((name.lower(), value))
 
     def on_headers_complete(self) -> None:
         """Decide how the end of the body is found."""
         if self.complete:
+            return
+        if self._quiet > self._head_limit and _size(self.headers) > self._head_limit:
+            self._fault = f"the head of the answer is larger than {self._head_limit} bytes"
             return
         self._quiet = 0
         status = self.status = self._llhttp.get_status_code()
@@ -199,7 +195,7 @@ class ResponseParser:
         self._finish(self._llhttp.should_keep_alive())
 
     def _finish(self, reusable: bool) -> None:
-        self.complete = True
+        self.complete = self._in_body = True
         self.reusable = reusable
 
     def _framing(self) -> tuple[list[bytes], list[bytes]]:
@@ -213,6 +209,11 @@ class ResponseParser:
         if b"close" in tokens:
             return False
         return self._llhttp.get_http_version() == "1.1" or b"keep-alive" in tokens
+
+
+def _size(headers: list[tuple[bytes, bytes]]) -> int:
+    """Bytes of the lines: two for `: ` and two for the line end."""
+    return sum(len(name) + len(value) + 4 for name, value in headers)
 
 
 def _tokens(values: Iterable[bytes]) -> set[bytes]:

@@ -150,6 +150,7 @@ class Pools:
     async def _connect(self, address: Address, deadline: float, now: float) -> Connection | Failure:
         host, port, secure = address
         patience = min(deadline - now, self._connect_timeout)
+        too_late = Reason.TIMEOUT if patience < self._connect_timeout else Reason.UNREACHABLE
         try:
             async with asyncio.timeout(patience):
                 _, connection = await self._loop.create_connection(
@@ -160,7 +161,7 @@ class Pools:
                     server_hostname=host if secure else None,
                 )
         except TimeoutError:
-            return self._unreachable(deadline, f"no connection within {patience:.3g} s")
+            return Failure(too_late, f"no connection within {patience:.3g} s", False, self._now())
         except OSError as error:
             reason = Reason.REFUSED if _is_refused(error) else Reason.UNREACHABLE
             detail = (
@@ -170,11 +171,6 @@ class Pools:
             )
             return Failure(reason, detail, False, self._now())
         return connection
-
-    def _unreachable(self, deadline: float, detail: str) -> Failure:
-        now = self._now()
-        reason = Reason.TIMEOUT if now >= deadline else Reason.UNREACHABLE
-        return Failure(reason, detail, False, now)
 
 
 def _limit(connection: Connection) -> float:

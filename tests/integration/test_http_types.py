@@ -1,0 +1,51 @@
+"""A type checker sees through `connect` without a plugin."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+SNIPPET = """
+from typing import assert_type
+import msgspec
+from tidelock import http
+
+class Order(msgspec.Struct):
+    id: int
+
+@http.api("order-service", path="/orders", timeout=2.0, errors={409: KeyError})
+class Orders:
+    @http.get("/{id}")
+    async def get(self, id: int) -> Order | None:
+        raise NotImplementedError
+    @http.post(idempotent=True)
+    async def place(self, order: Order, *, tenant: http.Header[str] = "eu") -> Order:
+        raise NotImplementedError
+
+async def use() -> None:
+    orders = http.connect(Orders, source=http.StaticSource({"order-service": "http://127.0.0.1:1"}))
+    assert_type(orders, Orders)
+    assert_type(await orders.get(1), Order | None)
+    assert_type(await orders.place(Order(1), tenant="us"), Order)
+    assert_type(http.at(orders, "i1"), Orders)
+    async with http.Client() as client:
+        assert_type(await client.connect(Orders).get(1), Order | None)
+        assert_type((await client.get("http://order-service/")).status, int)
+    await orders.get("one")  # WRONG
+    await orders.place(Order(1), tenant=3)  # WRONG
+
+class Here(Orders):
+    async def get(self, id: str) -> Order | None:  # WRONG
+        return None
+"""
+
+
+def test_mypy_strict_reveals_every_type_and_finds_every_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "snippet.py"
+    file.write_text(SNIPPET)
+    command = [sys.executable, "-m", "mypy", "--strict", "--no-incremental", "--no-error-summary", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    found = {int(line.split(":")[1]) for line in result.stdout.splitlines() if ": error:" in line}
+    wrong = {number for number, line in enumerate(SNIPPET.splitlines(), 1) if line.endswith("# WRONG")}
+    assert found == wrong, result.stdout
