@@ -24,6 +24,7 @@ Header: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int,
 LENGTH_OVERHEAD = 12  # base offset and the length field itself
 CRC_START = 21
 MAGIC = 2
+MAX_RELATIVE_OFFSET = 2**31 - 1  # what an index entry can hold
 CHUNK_BYTES = 4 * 1024 * 1024
 
 
@@ -35,7 +36,7 @@ class Scan:
         files: where.
         path: the `.log` file.
         end: stop there; the file's size.
-        expected_offset: base offset of the first batch.
+        expected_offset: the segment's base offset; follows the batches.
         gaps: offsets may be missing between batches (compacted logs).
         position: where to begin; after the pass, the end of the last good batch.
         epoch: leader epochs must not fall below this one; follows the batches.
@@ -51,6 +52,10 @@ class Scan:
     position: int = 0
     epoch: int = -1
     problem: str | None = field(default=None, init=False)
+    _last_possible: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._last_possible = self.expected_offset + MAX_RELATIVE_OFFSET
 
     def __iter__(self) -> Iterator[tuple[int, Header]]:
         """Yield (position, header fields) of each good batch."""
@@ -87,7 +92,7 @@ class Scan:
             and header[3] == MAGIC
             and (base_offset == self.expected_offset or (self.gaps and base_offset > self.expected_offset))
             and header[2] >= self.epoch
-            and header[6] >= 0
+            and 0 <= header[6] <= self._last_possible - base_offset
         )
 
     def _size_of_next(self, piece: bytes) -> int:

@@ -17,13 +17,12 @@ from collections.abc import Iterator
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import File, Files, read_all, replace
 from tidelock.broker.log.index import TIME_ENTRY, OffsetIndex, TimeIndex
-from tidelock.broker.log.scan import LENGTH_OVERHEAD, MAGIC, Header, Scan
+from tidelock.broker.log.scan import LENGTH_OVERHEAD, MAGIC, MAX_RELATIVE_OFFSET, Header, Scan
 from tidelock.protocol.records import HEADER
 
 NO_TIMESTAMP = -1
 WALK_BYTES = 8192
 REMEMBERED_STARTS = 64
-MAX_RELATIVE_OFFSET = 2**31 - 1
 
 
 def name_of(offset: int, suffix: str) -> str:
@@ -229,6 +228,7 @@ class Segment:
         Raises:
             CorruptLog: there is no batch where one must be.
         """
+        due = self.base_offset
         while position < self.size:
             piece = self._files.read(self.path, position, min(WALK_BYTES, self.size - position))
             at = 0
@@ -237,6 +237,13 @@ class Segment:
                 size = header[1] + LENGTH_OVERHEAD
                 if header[3] != MAGIC or size < HEADER.size or position + at + size > self.size:
                     raise CorruptLog("no batch starts here", path=self.path, position=position + at)
+                if (
+                    not 0 <= header[0] - due <= MAX_RELATIVE_OFFSET
+                ):  # not under the checksum, so looked at here
+                    raise CorruptLog(
+                        f"offset {header[0]} after {due}", path=self.path, position=position + at
+                    )
+                due = header[0] + header[6] + 1
                 yield position + at, header
                 at += size
             if at == 0:

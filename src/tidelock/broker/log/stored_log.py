@@ -18,7 +18,8 @@ from tidelock.broker.log.files import Files, replace
 from tidelock.broker.log.flush import Dirty, Unflushed
 from tidelock.broker.log.producer_state import ProducerState
 from tidelock.broker.log.recovery import EPOCHS_FILE, Recovered, Start
-from tidelock.broker.log.segment import MAX_RELATIVE_OFFSET, Segment, name_of
+from tidelock.broker.log.scan import MAX_RELATIVE_OFFSET
+from tidelock.broker.log.segment import Segment, name_of
 from tidelock.broker.log.segments import Segments
 from tidelock.broker.log.settings import LogSettings
 from tidelock.protocol.error_codes import KafkaStorageError
