@@ -63,7 +63,7 @@ class LeaderEpochs:
         return self._epochs[found - 1] if found else UNDEFINED_EPOCH
 
     def assign(self, epoch: int, start_offset: int) -> bool:
-        """Note that `epoch` writes from `start_offset` on, against older entries; False if that is known."""
+        """Note that `epoch` writes from `start_offset` on, against later entries; False if it is known."""
         if self._epochs and epoch == self._epochs[-1] and start_offset >= self._starts[-1]:
             return False
         keep = min(bisect_left(self._epochs, epoch), bisect_left(self._starts, start_offset))
@@ -71,11 +71,6 @@ class LeaderEpochs:
         self._epochs.append(epoch)
         self._starts.append(start_offset)
         return True
-
-    def truncate_end(self, end_offset: int) -> None:
-        """Forget epochs that start at or beyond a log end."""
-        keep = bisect_left(self._starts, end_offset)
-        del self._epochs[keep:], self._starts[keep:]
 
     def truncate_start(self, start_offset: int) -> None:
         """Forget epochs that ended before a new log start; the one that spans it starts there."""

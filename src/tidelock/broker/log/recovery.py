@@ -97,7 +97,6 @@ class Recovery:
         self._tidy()
         if found.log_end_offset < self._start.log_start_offset:
             self._drop_everything()
-        found.epochs.truncate_end(found.log_end_offset)
         if not found.segments:
             found.segments.append(Segment(self._files, self._folder, found.log_end_offset, interval))
         return found

@@ -69,9 +69,13 @@ def use(files: MemoryFiles) -> None:
     with contextlib.suppress(KafkaError):
         offset = partition.log_start_offset
         while offset < partition.log_end_offset:
-            last = max(header.last_offset for header, _ in iter_batches(partition.read(offset, 300)))
-            assert last >= offset
-            offset = last + 1
+            data = partition.read(offset, 300)
+            assert data
+            found = [header.last_offset for header, _ in iter_batches(data)]
+            if not found:
+                break  # a length under no checksum has rotted: the client sees a batch that is cut off
+            assert max(found) >= offset
+            offset = max(found) + 1
     for access in (
         lambda: partition.offset_for_timestamp(NOW + 7),
         lambda: partition.max_timestamp(),

@@ -61,8 +61,14 @@ class LogMachine(RuleBasedStateMachine):
     def end(self) -> int:
         return self.model[-1].next_offset if self.model else self.floor
 
-    @rule(count=st.integers(1, 6), step=st.integers(-5, 20), size=st.integers(0, 150))
-    def append(self, count: int, step: int, size: int) -> None:
+    @rule(
+        times=st.integers(1, 8), count=st.integers(1, 6), step=st.integers(-5, 20), size=st.integers(0, 150)
+    )
+    def append(self, times: int, count: int, step: int, size: int) -> None:
+        for _ in range(times):
+            self.append_one(count, step, size)
+
+    def append_one(self, count: int, step: int, size: int) -> None:
         self.now += 1
         timestamp = START_MS + self.now % 1_000 + step
         made = batch(count, timestamp=timestamp, size=size, producer=Producer(3, 0, self.sequence))

@@ -50,12 +50,6 @@ def test_assigning_the_present_epoch_again_says_nothing_new() -> None:
     assert not found.assign(1, 60)
 
 
-def test_truncating_the_end_forgets_what_began_there() -> None:
-    found = epochs((0, 0), (1, 50), (2, 90))
-    found.truncate_end(50)
-    assert found.to_bytes() == b"0\n1\n0 0\n"
-
-
 def test_truncating_the_start_moves_the_epoch_that_spans_it() -> None:
     found = epochs((0, 0), (1, 50), (2, 90))
     found.truncate_start(60)

@@ -87,6 +87,21 @@ def test_what_was_flushed_survives_a_power_loss() -> None:
     assert [again.get("orders", index).log_end_offset for index in (0, 1)] == [20, 20]
 
 
+def test_segments_begun_since_the_last_flush_survive_a_power_loss_after_the_next() -> None:
+    files = MemoryFiles()
+    logs, _ = started(files)
+    partition = logs.create("orders", 0, ID, NOW)
+    logs.flush_all()
+    for _ in range(20):
+        partition.append(batch(1), NOW)
+    assert partition.segment_count > 1
+    logs.flush_all()
+    files.crash()
+    again, report = started(files)
+    assert report.offline == {}
+    assert again.get("orders", 0).log_end_offset == 20
+
+
 def test_policy_os_syncs_sealed_segments_only() -> None:
     files = MemoryFiles()
     logs = filled(files)
