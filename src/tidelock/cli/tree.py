@@ -32,6 +32,9 @@ TREE: dict[str, Leaf | Branch] = {
     "down": Leaf("Stop what `tidelock up` runs in a data folder.", "tidelock.cli.down"),
     "status": Leaf("Show what runs: parts, processes, addresses, health, memory.", "tidelock.cli.status"),
     "logs": Leaf("Show what the parts wrote to their logs.", "tidelock.cli.logs"),
+    "verify": Leaf(
+        "Compare a table of one or more sources with a target, row by row.", "tidelock.cli.verify"
+    ),
     "topic": Branch(
         "Topics of the broker.",
         {

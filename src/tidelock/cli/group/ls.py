@@ -13,4 +13,4 @@ def command(bootstrap: str, output: output.Output) -> None:
     """List the consumer groups, with their state."""
     from tidelock.cli import kafka
 
-    output.rows(kafka.groups(bootstrap), columns=("group", "state", "members"), key="group")
+    output.rows(kafka.groups(bootstrap), columns=("group", "state"), key="group")
