@@ -119,6 +119,7 @@ def test_a_get_whose_connection_ends_is_repeated(loop: Loop) -> None:
     assert b"x-envoy-attempt-count: 2\r\n" in requests[1]
 
 
+@pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the proof needs TCP_INFO (Linux)")
 def test_a_post_on_a_connection_that_the_server_ended_meanwhile_provably_never_left(loop: Loop) -> None:
     requests: list[bytes] = []
 
@@ -227,6 +228,25 @@ def test_a_bad_answer_is_an_error_of_its_own_and_ends_the_connection(
         async with server(serve) as url, clients(url) as client:
             with pytest.raises((http.BadAnswer, http.CallTimeout), match=complaint):
                 await client.get("http://s/", timeout=0.5)
+
+    loop(run())
+
+
+def test_a_connection_answered_before_the_request_had_left_is_not_reused(loop: Loop) -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 413 Too Large\r\ncontent-length: 0\r\n\r\n")
+        await asyncio.Event().wait()  # reads no more of it
+
+    async def run() -> None:
+        async with server(serve) as url, clients(url) as client:
+            for _ in range(2):
+                assert (await client.post("http://s/", content=b"x" * 30_000_000)).status == 413
+            assert connections == 2
 
     loop(run())
 

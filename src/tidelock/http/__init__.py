@@ -11,7 +11,6 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidelock.http.aio import Called
     from tidelock.http.client import Client, at, close, connect, instances
     from tidelock.http.deadlines import current_deadline, deadline
     from tidelock.http.declarative import Body, Header, Query, api, delete, get, head, patch, post, put
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
         StatusError,
     )
     from tidelock.http.exchange import Response
-    from tidelock.http.flow import BreakerChanged, CallSettings, Ejected, Policy
+    from tidelock.http.flow import BreakerChanged, Called, CallSettings, Ejected, Policy
     from tidelock.http.middleware import DeadlineMiddleware
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
@@ -77,14 +76,13 @@ __all__ = [
 ]
 
 _HOMES = (
-    ("aio", "Called"),
     ("client", "Client at close connect instances"),
     ("deadlines", "current_deadline deadline"),
     ("declarative", "Body Header Query api delete get head patch post put"),
     ("errors", "BadAnswer CallError CallTimeout CircuitOpen ConnectFailed ConnectionBroken DecodeFailed"),
     ("errors", "InDoubt NoInstance StatusError"),
     ("exchange", "Response"),
-    ("flow", "BreakerChanged CallSettings Ejected Policy"),
+    ("flow", "BreakerChanged Called CallSettings Ejected Policy"),
     ("middleware", "DeadlineMiddleware"),
     ("registration", "register"),
     ("serve", "mount"),

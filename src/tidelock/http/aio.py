@@ -1,41 +1,24 @@
-"""The asyncio driver of `flow`: carries out what the generator asks for. Nothing is decided here."""
+"""The asyncio driver of `flow`: carries out what the generator asks for, and tells what happened.
+
+Nothing is decided here. A call emits one `Called`; ejections and breakers also go to the log, since they mean
+that something else is broken.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
-import msgspec
-
 from tidelock import observe
-from tidelock.discovery.instance import Instance
+from tidelock.http.breaker import State
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
-from tidelock.http.flow import Call, Send, ServiceState
+from tidelock.http.flow import BreakerChanged, Call, Called, Ejected, Send, ServiceState
 from tidelock.http.wire.head import encode
 from tidelock.http.wire.pool import Pools
 
-
-class Called(msgspec.Struct, frozen=True, gc=False):
-    """Event: a logical call is over.
-
-    Attributes:
-        service: as the caller says it.
-        method: as "GET /orders/{id}".
-        instance: of the last attempt; None when none was made.
-        attempts: how many were made.
-        status: of the answer; None when there was none.
-        error: the code of the error, as "TID-403"; None when there was an answer.
-        seconds: from the call to its end.
-    """
-
-    service: str
-    method: str
-    instance: Instance | None
-    attempts: int
-    status: int | None
-    error: str | None
-    seconds: float
+log = logging.getLogger(__name__)
 
 
 async def drive(
@@ -76,4 +59,16 @@ async def drive(
         attempts = last.attempt if last is not None else 0
         observe.emit(Called(service.name, label, peer_of, attempts, status, failed, now() - started))
         while service.happened:
-            observe.emit(service.happened.pop(0))
+            _announce(service.happened.pop(0))
+
+
+def _announce(event: Ejected | BreakerChanged) -> None:
+    if isinstance(event, Ejected):
+        host, port = event.instance.address
+        log.warning(
+            "%s at %s:%d gets no calls for %g s: %s", event.service, host, port, event.seconds, event.reason
+        )
+    else:
+        level = logging.INFO if event.state is State.CLOSED else logging.WARNING
+        log.log(level, "the breaker of %s on %s is %s", event.method, event.service, event.state.value)
+    observe.emit(event)

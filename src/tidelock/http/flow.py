@@ -59,6 +59,28 @@ class Policy(msgspec.Struct, frozen=True):
     ejection: EjectionSettings = EjectionSettings()
 
 
+class Called(msgspec.Struct, frozen=True, gc=False):
+    """Event: a logical call is over.
+
+    Attributes:
+        service: as the caller says it.
+        method: as "GET /orders/{id}".
+        instance: of the last attempt; None when none was made.
+        attempts: how many were made.
+        status: of the answer; None when there was none.
+        error: the code of the error, as "TID-403"; None when there was an answer.
+        seconds: from the call to its end.
+    """
+
+    service: str
+    method: str
+    instance: Instance | None
+    attempts: int
+    status: int | None
+    error: str | None
+    seconds: float
+
+
 class Ejected(msgspec.Struct, frozen=True):
     """Event: an instance gets no calls for `seconds`."""
 

@@ -153,7 +153,7 @@ class Connection(asyncio.Protocol):
         now = self.idle_since = self._now()
         response = Response(parser.status, parser.headers, parser.body, now)
         waiter, self._waiter = self._waiter, None
-        if parser.reusable and not self.closed:
+        if parser.reusable and not self.closed and self._all_written():
             released = self._released
             if released is not None:
                 self.keep_alive = _keep_alive(response)
@@ -162,6 +162,10 @@ class Connection(asyncio.Protocol):
             self.close()
         if waiter is not None and not waiter.done():
             waiter.set_result(response)
+
+    def _all_written(self) -> bool:
+        """Whether the request has left; a server may answer (413) before it has read all of it."""
+        return self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _fail(self, reason: Reason, detail: str, *, sent: bool) -> None:
         waiter = self._waiter
