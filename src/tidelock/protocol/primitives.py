@@ -235,19 +235,19 @@ def read_varint(buf: Buffer, pos: int) -> tuple[int, int]:
     Source: Kafka `ByteUtils.readVarlong`.
     """
     value = buf[pos]
-    pos += 1
-    if value > 0x7F:
-        value &= 0x7F
-        shift = 7
-        while True:
-            byte = buf[pos]
-            pos += 1
-            value |= (byte & 0x7F) << shift
-            if byte < 0x80:
-                break
-            shift += 7
-            if shift > 63:
-                raise MalformedMessage("a varint is longer than ten bytes")
+    if value < 0x80:
+        return (value >> 1) ^ -(value & 1), pos + 1
+    byte = buf[pos + 1]
+    value = value & 0x7F | (byte & 0x7F) << 7
+    pos += 2
+    shift = 14
+    while byte > 0x7F:  # two bytes hold most lengths and deltas
+        if shift > 63:
+            raise MalformedMessage("a varint is longer than ten bytes")
+        byte = buf[pos]
+        pos += 1
+        value |= (byte & 0x7F) << shift
+        shift += 7
     return (value >> 1) ^ -(value & 1), pos
 
 

@@ -9,7 +9,7 @@ Source: Kafka `DefaultRecordBatch`, `DefaultRecord`, `EndTransactionMarker`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from struct import Struct as Layout
 from struct import error as struct_error
 from typing import Final, NamedTuple
@@ -40,6 +40,7 @@ _CONTROL_VALUE = Layout(">hi")
 _EPOCH_AT, _CRC_AT, _CRC_FROM, _MAX_TIMESTAMP_AT = 12, 17, 21, 35
 _CODEC, _LOG_APPEND_TIME, _TRANSACTIONAL, _CONTROL, _DELETE_HORIZON = 0x07, 0x08, 0x10, 0x20, 0x40
 _SMALLEST_RECORD = 7
+_new: Callable[[type[Record], tuple[object, ...]], Record] = tuple.__new__  # Record(...) without its wrapper
 
 
 class BatchHeader(NamedTuple):
@@ -226,7 +227,7 @@ def _read_record(data: bytes, pos: int, header: BatchHeader) -> tuple[Record, in
     if pos != end:
         raise InvalidRecord("a record is not as long as it says")
     timestamp = header.max_timestamp if header.log_append_time else header.base_timestamp + timestamp_delta
-    return Record(header.base_offset + offset_delta, timestamp, key, value, headers), pos
+    return _new(Record, (header.base_offset + offset_delta, timestamp, key, value, headers)), pos
 
 
 def _read_bytes(data: bytes, pos: int) -> tuple[bytes | None, int]:
