@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from mmap import mmap
 from struct import Struct
 from typing import TYPE_CHECKING
@@ -74,6 +75,11 @@ class Connection(asyncio.BufferedProtocol):
         """See asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        # asyncio leaves Nagle on for sockets made without naming the protocol, as bound ones are: the end of a
+        # large reply would then wait 40 ms for the client's delayed acknowledgement.
+        sock = transport.get_extra_info("socket")
+        if sock is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         peer = transport.get_extra_info("peername")
         self.host = f"/{peer[0]}" if peer else "/"
         self._broker.connected(self)

@@ -46,6 +46,7 @@ class Broker:
 
     Attributes:
         node: the broker's state; valid between start and stop.
+        connections: the clients there are.
     """
 
     def __init__(
@@ -66,7 +67,7 @@ class Broker:
         self._files: RealFiles | None = None
         self._lock: FolderLock | None = None
         self._server: asyncio.Server | None = None
-        self._connections: set[Connection] = set()
+        self.connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
         self._tasks: set[asyncio.Task[None]] = set()
@@ -140,28 +141,28 @@ class Broker:
             self._lock = None
 
     async def _disconnect_all(self) -> None:
-        for connection in list(self._connections):
+        for connection in list(self.connections):
             connection.close()
-        if self._connections:
+        if self.connections:
             try:
                 await asyncio.wait_for(self._all_gone.wait(), STOP_GRACE)
             except TimeoutError:
-                for connection in list(self._connections):
+                for connection in list(self.connections):
                     connection.abort()
 
     # -- connections --------------------------------------------------------------------------------
 
     def connected(self, connection: Connection) -> None:
         """A client has connected; one too many is sent away."""
-        self._connections.add(connection)
+        self.connections.add(connection)
         self._all_gone.clear()
-        if len(self._connections) > self.settings.max_connections:
+        if len(self.connections) > self.settings.max_connections:
             connection.close()
 
     def disconnected(self, connection: Connection) -> None:
         """A client is gone."""
-        self._connections.discard(connection)
-        if not self._connections:
+        self.connections.discard(connection)
+        if not self.connections:
             self._all_gone.set()
 
     # -- time ---------------------------------------------------------------------------------------
@@ -212,7 +213,7 @@ class Broker:
         self._schedule()
 
     def _housekeep(self) -> None:
-        for connection in self._connections:
+        for connection in self.connections:
             connection.trim()
 
     # -- durability ---------------------------------------------------------------------------------

@@ -1,0 +1,141 @@
+"""The broker as a service inside another program's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from pathlib import Path
+
+import pytest
+
+from tests.support.node import fetch_request
+from tests.support.waiting import eventually_async
+from tidelock.broker import Broker, BrokerSettings
+from tidelock.errors import ConflictError
+from tidelock.protocol.frame import encode_request
+from tidelock.protocol.messages.metadata import MetadataRequest, MetadataResponse
+from tidelock.runtime import bind_loopback
+
+
+def settings(folder: Path, **given: str) -> BrokerSettings:
+    values = {"log.dirs": str(folder), "listeners": "PLAINTEXT://127.0.0.1:0"}
+    return BrokerSettings.parse({**values, **{key.replace("_", "."): value for key, value in given.items()}})
+
+
+async def ask_metadata(bootstrap: str) -> MetadataResponse:
+    host, _, port = bootstrap.rpartition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(encode_request(MetadataRequest(topics=None), 5, 1))
+    size = int.from_bytes(await reader.readexactly(4), "big")
+    frame = await reader.readexactly(size)
+    writer.close()
+    await writer.wait_closed()
+    response, _ = MetadataResponse.decode(frame, 5, 4)
+    return response
+
+
+def test_it_tells_clients_the_port_it_really_has(tmp_path: Path) -> None:
+    async def run() -> None:
+        broker = Broker(settings(tmp_path))
+        await broker.start()
+        try:
+            (own,) = (await ask_metadata(broker.bootstrap)).brokers
+            assert f"{own.host}:{own.port}" == broker.bootstrap
+            assert own.port > 0
+        finally:
+            await broker.stop()
+
+    asyncio.run(run())
+
+
+def test_it_takes_a_socket_that_was_bound_before(tmp_path: Path) -> None:
+    async def run() -> None:
+        sock = bind_loopback(0)
+        broker = Broker(settings(tmp_path, advertised_listeners="PLAINTEXT://example.test:4711"), sock=sock)
+        await broker.start()
+        try:
+            assert broker.bootstrap == "example.test:4711"
+            found = await ask_metadata("{}:{}".format(*sock.getsockname()))
+            assert [(one.host, one.port) for one in found.brokers] == [("example.test", 4711)]
+        finally:
+            await broker.stop()
+
+    asyncio.run(run())
+
+
+def test_it_sends_without_waiting_for_acknowledgements(tmp_path: Path) -> None:
+    async def run() -> None:
+        broker = Broker(settings(tmp_path))
+        await broker.start()
+        try:
+            host, _, port = broker.bootstrap.rpartition(":")
+            _, writer = await asyncio.open_connection(host, int(port))
+            await ask_metadata(broker.bootstrap)
+            (connection, *_) = broker.connections
+            assert connection.transport is not None
+            sock = connection.transport.get_extra_info("socket")
+            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            writer.close()
+            await writer.wait_closed()
+        finally:
+            await broker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_stop_answers_those_who_wait_and_leaves_the_folder_clean(tmp_path: Path) -> None:
+    async def run() -> None:
+        broker = Broker(settings(tmp_path))
+        await broker.start()
+        broker.node.state.create_topic("t", 1, {}, broker.now())
+        host, _, port = broker.bootstrap.rpartition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(encode_request(fetch_request("t", 0, max_wait_ms=60_000), 11, 9))
+        await writer.drain()
+
+        async def waits() -> bool:
+            return bool(broker.node.state.purgatory.waiting)
+
+        await eventually_async(waits)
+        await broker.stop()
+        assert (await reader.readexactly(8))[4:] == b"\0\0\0\x09"
+        await reader.read()
+        writer.close()
+        await writer.wait_closed()
+        again = Broker(settings(tmp_path))
+        await again.start()
+        assert again.node.report.clean
+        await again.stop()
+
+    asyncio.run(run())
+
+
+def test_a_failed_start_leaves_nothing_behind(tmp_path: Path) -> None:
+    async def run() -> None:
+        first = Broker(settings(tmp_path / "a"))
+        await first.start()
+        taken = first.bootstrap
+        for second in (
+            Broker(settings(tmp_path / "b", listeners=f"PLAINTEXT://{taken}")),
+            Broker(settings(tmp_path / "a")),
+        ):
+            with pytest.raises(ConflictError):
+                await second.start()
+            await second.stop()
+            await second.stop()
+        await first.stop()
+
+    asyncio.run(run())
+
+
+def test_it_can_be_started_again_on_the_same_data(tmp_path: Path) -> None:
+    async def run() -> None:
+        for number in range(3):
+            broker = Broker(settings(tmp_path))
+            await broker.start()
+            broker.node.state.create_topic(f"t{number}", 1, {}, broker.now())
+            found = {one.name for one in (await ask_metadata(broker.bootstrap)).topics}
+            assert found == {f"t{n}" for n in range(number + 1)}
+            await broker.stop()
+
+    asyncio.run(run())
