@@ -75,8 +75,8 @@ class Connection(asyncio.BufferedProtocol):
         """See asyncio."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        # asyncio leaves Nagle on for sockets made without naming the protocol, as bound ones are: the end of a
-        # large reply would then wait 40 ms for the client's delayed acknowledgement.
+        # asyncio leaves Nagle on for sockets made without naming the protocol, as bound ones are: the end of
+        # a large reply would then wait 40 ms for the client's delayed acknowledgement.
         sock = transport.get_extra_info("socket")
         if sock is not None:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
