@@ -121,7 +121,7 @@ def yes(value: bool) -> str:
 
 def pages() -> dict[Path, str]:
     """Return every page with its text."""
-    return {PAGES / "cli.md": cli_page()}
+    return {PAGES / "cli.md": cli_page(), PAGES / "errors.md": errors_page()}
 
 
 def main(arguments: list[str]) -> int:
