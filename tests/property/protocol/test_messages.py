@@ -19,8 +19,8 @@ from tidelock.protocol.primitives import MalformedMessage
 
 SEEDS = st.integers(0, 1 << 32)
 VERSIONS = list(versions())
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
-FUZZ = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
+FUZZ = settings(max_examples=50, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @pytest.mark.parametrize(("name", "version"), VERSIONS)

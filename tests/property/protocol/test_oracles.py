@@ -19,7 +19,7 @@ from kio.serial import entity_reader, entity_writer
 
 from tests.support.wire_values import sample, schema_of, versions
 
-QUICK = settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+QUICK = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @cache

@@ -13,7 +13,7 @@ from tidelock.protocol import compression, records
 from tidelock.protocol.error_codes import KafkaError
 from tidelock.protocol.records import HEADER_BYTES, Producer, Record
 
-THOROUGH = settings(max_examples=400, deadline=None)
+THOROUGH = settings(max_examples=200, deadline=None)
 LIMIT = 1 << 20
 
 blobs = st.none() | st.binary(max_size=40)
