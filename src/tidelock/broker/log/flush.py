@@ -22,11 +22,15 @@ from tidelock.broker.log.files import Files, replace
 
 @dataclass(frozen=True, slots=True)
 class Dirty:
-    """One partition's part of a flush: after syncing `paths`, everything below `up_to` is durable."""
+    """One partition's part of a flush: after syncing `paths`, everything below `up_to` is durable.
+
+    `sealed`: there is more to it than the file being appended to.
+    """
 
     key: PartitionKey
     paths: tuple[str, ...]
     up_to: int
+    sealed: bool
 
     def sync(self, files: Files) -> None:
         """Sync every path; one that was deleted meanwhile has nothing left to lose.
@@ -64,10 +68,11 @@ class Unflushed:
             up_to: an offset.
         """
         paths = list(self._paths)
+        sealed = bool(paths)
         if active_path is not None and self.recovery_point < up_to:
             paths.insert(0, active_path)
         self._paths = {}
-        return Dirty(self._key, tuple(paths), up_to) if paths else None
+        return Dirty(self._key, tuple(paths), up_to, sealed) if paths else None
 
     def reached(self, up_to: int) -> None:
         """Note that everything below an offset is durable."""

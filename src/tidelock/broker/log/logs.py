@@ -36,6 +36,7 @@ LOG_STARTS_FILE = "log-starts"
 CLEAN_MARKER = "clean-shutdown"
 LEADER_EPOCH_FILE = "leader-epoch"
 METADATA_FILE = "partition.metadata"
+CHECKPOINT_EVERY = 64  # flushes without a sealed segment
 NO_TOPIC_ID = bytes(TOPIC_ID_BYTES)
 FOLDER_NAME = re.compile(r"^[A-Za-z0-9._-]{1,249}-\d+$")
 TOPIC_ID = re.compile(rb"^topic_id: *(\S+)", re.MULTILINE)
@@ -76,6 +77,7 @@ class Logs:
         self.leader_epoch = 0
         self._files = files
         self._settings_for = settings_for
+        self._flushes = 0
         self._points: dict[PartitionKey, Mark] = {}
         self._starts: dict[PartitionKey, Mark] = {}
 
@@ -184,20 +186,24 @@ class Logs:
         partitions: Iterable[Partition] | None = None,
         *,
         sealed_only: bool = False,
-        checkpoint: bool = True,
+        checkpoint: bool | None = None,
     ) -> FlushJob | None:
         """Prepare a flush whose `run` may happen in another thread; None when there is nothing to do.
 
         Args:
             partitions: only these; default all.
             sealed_only: what policy `os` makes durable: sealed segments and side files.
-            checkpoint: write the recovery points down as well; saves scanning after a crash, costs two syncs.
+            checkpoint: write the recovery points down as well, which costs two syncs. Default: when a segment
+                was sealed, for that is what a scan after a crash is spared, and now and then.
         """
         chosen = self.partitions.values() if partitions is None else partitions
         found = [partition.begin_flush(sealed_only=sealed_only) for partition in chosen]
         parts = tuple(dirty for dirty in found if dirty is not None)
         if not parts:
             return None
+        self._flushes += 1
+        if checkpoint is None:
+            checkpoint = any(dirty.sealed for dirty in parts) or self._flushes % CHECKPOINT_EVERY == 0
         points = self._recovery_points() if checkpoint else None
         return FlushJob(self._files, parts, RECOVERY_POINTS_FILE, points)
 
@@ -214,7 +220,7 @@ class Logs:
         Raises:
             KafkaStorageError: at least one partition failed, and is offline.
         """
-        job = self.begin_flush()
+        job = self.begin_flush(checkpoint=True)
         if job is None:
             return
         job.run()

@@ -22,7 +22,7 @@ from tidelock.broker.log import lookup
 from tidelock.broker.log.checkpoint import PartitionKey
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import Files
-from tidelock.broker.log.producer_state import MAX_SEQUENCE, ProducerBatch
+from tidelock.broker.log.producer_state import MAX_SEQUENCE
 from tidelock.broker.log.recovery import Recovered, Start, recover
 from tidelock.broker.log.retention import overdue
 from tidelock.broker.log.settings import LogSettings
@@ -165,9 +165,7 @@ class Partition(StoredLog):
         set_offset_and_epoch(batches, 0, base, self.leader_epoch)
         self.write(batches, last, newest, now_ms)
         if pid >= 0:
-            batch = (
-                None if bits & CONTROL else ProducerBatch(first, (first + delta) & MAX_SEQUENCE, base, last)
-            )
+            batch = None if bits & CONTROL else (first, (first + delta) & MAX_SEQUENCE, base, last)
             self._producers.note(pid, epoch, batch, now_ms, bits & TRANSACTIONAL != 0)
         return Appended(base, last, stamp, self.log_start_offset, False)
 

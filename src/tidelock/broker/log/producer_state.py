@@ -15,8 +15,8 @@ Source: Kafka `ProducerStateManager`, `ProducerStateEntry`, `ProducerAppendInfo`
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, TypeAlias
 
 import crc32c
 
@@ -39,12 +39,16 @@ SNAPSHOT_ENTRY = struct.Struct(">qhiqiqiq")
 
 
 class ProducerBatch(NamedTuple):
-    """One batch a producer has in the log."""
+    """One batch a producer has in the log. The hot path notes plain tuples of the same four numbers."""
 
     first_sequence: int
     last_sequence: int
     base_offset: int
     last_offset: int
+
+
+NO_BATCH = ProducerBatch(NO_SEQUENCE, NO_SEQUENCE, 0, NO_OFFSET)
+Numbers: TypeAlias = tuple[int, int, int, int]
 
 
 class ProducerEntry:
@@ -63,16 +67,16 @@ class ProducerEntry:
     def __init__(self, epoch: int, last_seen_ms: int) -> None:
         self.epoch = epoch
         self.last_sequence = NO_SEQUENCE  # -1 in a new epoch: 0 comes next
-        self.batches: list[ProducerBatch] = []
+        self.batches: list[Numbers] = []
         self.last_seen_ms = last_seen_ms
         self.coordinator_epoch = -1
         self.transaction_start = NO_OFFSET
         self.restored = False  # from a snapshot, which knows one batch where the log has more
 
-    def recall(self, batches: list[ProducerBatch]) -> None:
+    def recall(self, batches: Sequence[Numbers]) -> None:
         """Take over what a look into the log found, the last batches of this epoch."""
         if batches:
-            self.batches = batches
+            self.batches = list(batches)
         self.restored = False
 
 
@@ -124,8 +128,8 @@ class ProducerState:
             self._check_new_epoch(producer_id, entry.epoch, epoch, first_sequence)
         elif first_sequence != (entry.last_sequence + 1) & MAX_SEQUENCE:
             for batch in entry.batches:
-                if batch.first_sequence == first_sequence and batch.last_sequence == last_sequence:
-                    return batch
+                if batch[0] == first_sequence and batch[1] == last_sequence:
+                    return ProducerBatch._make(batch)
             raise OutOfOrderSequenceNumber(
                 f"producer {producer_id} sent sequence {first_sequence} after {entry.last_sequence}"
                 f" in epoch {epoch}"
@@ -148,7 +152,7 @@ class ProducerState:
         self,
         producer_id: int,
         epoch: int,
-        batch: ProducerBatch | None,
+        batch: Numbers | None,
         now_ms: int,
         transactional: bool = False,
     ) -> None:
@@ -165,13 +169,13 @@ class ProducerState:
         if batch is None:
             entry.transaction_start = NO_OFFSET
             return
-        entry.last_sequence = batch.last_sequence
+        entry.last_sequence = batch[1]
         batches = entry.batches
         batches.append(batch)
         if len(batches) > REMEMBERED_BATCHES:
             del batches[0]
         if transactional and entry.transaction_start == NO_OFFSET:
-            entry.transaction_start = batch.base_offset
+            entry.transaction_start = batch[2]
 
     def expire(self, now_ms: int, expiration_ms: int) -> int:
         """Forget producers silent for `expiration_ms` and without an open transaction; returns how many."""
@@ -188,9 +192,7 @@ class ProducerState:
         """Return the content of a `.snapshot` file; like Kafka's it keeps each producer's last batch only."""
         body = bytearray(len(self._entries).to_bytes(4, "big"))
         for producer_id, entry in self._entries.items():
-            last = (
-                entry.batches[-1] if entry.batches else ProducerBatch(NO_SEQUENCE, NO_SEQUENCE, 0, NO_OFFSET)
-            )
+            last = ProducerBatch._make(entry.batches[-1]) if entry.batches else NO_BATCH
             body += SNAPSHOT_ENTRY.pack(
                 producer_id,
                 entry.epoch,

@@ -120,6 +120,25 @@ def test_policy_os_syncs_sealed_segments_only() -> None:
     assert again.get("orders", 0).recovered.scanned_bytes < partition.size_bytes
 
 
+def test_a_flush_without_a_sealed_segment_writes_recovery_points_only_now_and_then() -> None:
+    files = MemoryFiles()
+    logs, _ = started(files)
+    partition = logs.create("orders", 0, ID, NOW)
+    logs.flush_all()
+    written = []
+    for _ in range(70):
+        partition.append(batch(1), NOW)
+        job = logs.begin_flush()
+        assert job is not None
+        written.append((job.recovery_points is not None, job.parts[0].sealed))
+        job.run()
+        logs.end_flush(job)
+    assert all(points for points, sealed in written if sealed)
+    unsealed = [points for points, sealed in written if not sealed]
+    assert 0 < unsealed.count(True) < 3
+    assert partition.segment_count > 3
+
+
 def test_appends_between_begin_and_end_of_a_flush_are_not_counted_as_durable() -> None:
     logs = filled(MemoryFiles())
     partition = logs.get("orders", 0)
