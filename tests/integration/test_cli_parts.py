@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 
-from tests.support.up import REAL, ROOT, Up
+import click
+import pytest
+
+from tests.support.up import REAL, ROOT, Up, starter
 from tests.support.waiting import eventually
 from tidelock.cli import rest
+from tidelock.cli.commands import LazyGroup
+from tidelock.cli.main import main, root
 from tidelock.cli.service.ls import listed
 from tidelock.cli.up import processes
 
@@ -143,3 +150,80 @@ def test_the_registry_survives_a_kill_with_its_leases(start_up: Callable[..., Up
     assert status.returncode == 0, status.stdout
     assert {row["part"]: row["state"] for row in json.loads(status.stdout)} == {"up": "UP", "registry": "UP"}
     assert up.end()[0] == 0
+
+
+READ_COMMANDS: dict[str, list[str]] = {
+    "tidelock status": [],
+    "tidelock verify": [
+        "orders",
+        "--source",
+        "sqlite:///{folder}/a.db",
+        "--target",
+        "sqlite:///{folder}/a.db",
+    ],
+    "tidelock topic ls": [],
+    "tidelock topic describe": ["lines"],
+    "tidelock topic tail": ["lines"],
+    "tidelock group ls": [],
+    "tidelock group describe": ["connect-lines-sink"],
+    "tidelock connect plugins": [],
+    "tidelock connect ls": [],
+    "tidelock connect status": ["lines-sink"],
+    "tidelock connect apply": ["-f", "{folder}/sink.json"],
+    "tidelock service ls": [],
+}
+
+
+def read_commands(group: LazyGroup, path: str = "tidelock") -> Iterator[str]:
+    """Yield the path of every command that has an output format."""
+    context = click.Context(group)
+    for name in group.list_commands(context):
+        found = group.get_command(context, name)
+        if isinstance(found, LazyGroup):
+            yield from read_commands(found, f"{path} {name}")
+        elif found is not None:
+            choices = [getattr(one.type, "choices", ()) for one in found.params if one.name == "output"]
+            if any("jsonl" in one for one in choices):
+                yield f"{path} {name}"
+
+
+@pytest.fixture(scope="module")
+def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Path]]:
+    """All parts, a topic with a record, a connector with a group, an instance, a database."""
+    folder = tmp_path_factory.mktemp("busy")
+    sink = {"connector.class": "FileStreamSink", "topics": "lines", "file": str(folder / "out.txt")}
+    converter = "org.apache.kafka.connect.storage.StringConverter"
+    (folder / "sink.json").write_text(
+        json.dumps({"name": "lines-sink", "value.converter": converter, **sink})
+    )
+    (folder / "line.txt").write_text("one\n")
+    with closing(sqlite3.connect(folder / "a.db")) as connection, connection:
+        connection.execute("create table orders (id integer primary key)")
+    with starter(folder) as start:
+        up = start(command=REAL)
+        url = up.ready()["registry"]
+        rest.ask("registry", url, "POST", "/eureka/apps/ORDER-SERVICE", {"instance": INSTANCE})
+        assert run(up, "topic", "produce", "lines", str(folder / "line.txt")).returncode == 0
+        assert run(up, "connect", "apply", "-f", str(folder / "sink.json")).returncode == 0
+        eventually((folder / "out.txt").exists, 20)
+        eventually(lambda: run(up, "group", "describe", "connect-lines-sink").returncode == 0, 20)
+        yield up, folder
+
+
+@pytest.mark.parametrize("path", sorted(read_commands(root())))
+def test_every_read_command_prints_each_format(
+    busy: tuple[Up, Path], path: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    up, folder = busy
+    monkeypatch.setenv("TIDELOCK_DATA", str(up.data))
+    line = [*path.split()[1:], *(one.format(folder=folder) for one in READ_COMMANDS[path])]
+    shown = {}
+    for form in ("table", "json", "jsonl", "yaml", "name"):
+        assert main([*line, "-o", form]) == 0, form
+        shown[form] = capsys.readouterr().out
+    document = json.loads(shown["json"])
+    assert document
+    lines = [json.loads(one) for one in shown["jsonl"].splitlines()]
+    assert len(lines) == (len(document) if isinstance(document, list) else 1)
+    assert shown["table"]
+    assert shown["yaml"]

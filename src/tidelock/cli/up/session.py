@@ -163,7 +163,9 @@ def _folder(wish: Wish) -> Iterator[Path]:
             shutil.rmtree(folder, ignore_errors=True)
         return
     try:
-        wish.data.mkdir(parents=True, exist_ok=True)
+        if not wish.data.exists():
+            wish.data.mkdir(parents=True)
+            (wish.data / ".gitignore").write_text("*\n")  # data does not belong into the user's repository
     except OSError as error:
         raise UsageError(f"cannot use the data folder: {error.strerror}", where=str(wish.data)) from error
     yield wish.data.resolve()
