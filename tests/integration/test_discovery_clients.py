@@ -131,7 +131,7 @@ def test_py_eureka_client_registers_renews_sees_and_leaves() -> None:
 
 def test_py_eureka_client_comes_back_after_its_lease_was_lost() -> None:
     async def scenario() -> None:
-        from tidelock.discovery.server import moment
+        from tidelock.discovery.push import moment
         from tidelock.runtime import SystemClock
 
         async with registry() as server, py_peer(server.url, "py-a", "a"):

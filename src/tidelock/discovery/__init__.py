@@ -13,16 +13,18 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from tidelock.discovery.client import ApplicationsChanged, DiscoveryClient
+    from tidelock.discovery.app import RegistryApp
+    from tidelock.discovery.client import ApplicationsChanged, DiscoveryClient, Drained
     from tidelock.discovery.instance import Instance, Status
     from tidelock.discovery.operations import InstanceChanged
-    from tidelock.discovery.server import RegistryApp, RegistryServer
+    from tidelock.discovery.server import RegistryServer
     from tidelock.discovery.settings import DiscoverySettings, InstanceSettings, RegistrySettings
 
 __all__ = [
     "ApplicationsChanged",
     "DiscoveryClient",
     "DiscoverySettings",
+    "Drained",
     "Instance",
     "InstanceChanged",
     "InstanceSettings",
@@ -36,10 +38,11 @@ _HOMES = {
     "ApplicationsChanged": "client",
     "DiscoveryClient": "client",
     "DiscoverySettings": "settings",
+    "Drained": "client",
     "Instance": "instance",
     "InstanceChanged": "operations",
     "InstanceSettings": "settings",
-    "RegistryApp": "server",
+    "RegistryApp": "app",
     "RegistryServer": "server",
     "RegistrySettings": "settings",
     "Status": "instance",

@@ -22,11 +22,14 @@ import msgspec
 
 from tidelock import observe
 from tidelock.discovery.codec import json
+from tidelock.discovery.codec.fields import FULL
+from tidelock.discovery.events import Event
 from tidelock.discovery.instance import Instance, Status
 from tidelock.discovery.lease import LeaseKey
 from tidelock.discovery.replica import Replica
 from tidelock.discovery.settings import DiscoverySettings
 from tidelock.discovery.transport import Answer, Connection, RegistryUnreachableError, Target
+from tidelock.discovery.watching import Listener, Watching
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock, SystemClock
 
@@ -62,6 +65,27 @@ class ApplicationsChanged:
     apps: frozenset[str]
 
 
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """An instance is out of service.
+
+    Args:
+        acknowledged: watchers that have applied it.
+        watchers: all watchers of the registry; 0 for registries that do not push.
+    """
+
+    acknowledged: int = 0
+    watchers: int = 0
+
+    @classmethod
+    def of(cls, body: bytes) -> Drained:
+        """Read what a registry says; those that do not push say nothing of it."""
+        try:
+            return msgspec.json.decode(body, type=cls)
+        except msgspec.DecodeError:
+            return cls()
+
+
 @dataclass(slots=True)
 class _Registration:
     """An instance of ours; renewed by `renewing` until that is cancelled."""
@@ -75,7 +99,8 @@ class DiscoveryClient:
     """A `runtime.Service`.
 
     1. `start()` fetches the registry once; without a registry it starts all the same and keeps trying.
-    2. In the background the delta is fetched, and registered instances are renewed.
+    2. In the background registered instances are renewed, and the copy is kept up to date: by the registry's
+       push where it has one, by fetching the delta otherwise.
     3. `stop()` cancels the leases of its instances.
 
     Args:
@@ -106,6 +131,14 @@ class DiscoveryClient:
         self._is_complete = False
         self._registrations: dict[LeaseKey, _Registration] = {}
         self._fetching: asyncio.Task[None] | None = None
+        listener = Listener(
+            connections=lambda: self._connections,
+            instances=lambda: tuple(self._registrations),
+            wants_news=self.settings.fetch_registry,
+            take=self._take,
+        )
+        timeout = self.settings.connect_timeout
+        self._watching = Watching(listener, connect_timeout=timeout, rng=self._rng)
         self._refreshing = asyncio.Lock()
         self._failure: str | None = None
 
@@ -116,6 +149,7 @@ class DiscoveryClient:
         if self._fetching is None and self.settings.fetch_registry:
             await self._try(self.refresh)
             self._fetching = asyncio.create_task(self._fetch(), name="discovery fetch")
+            self._watch()
 
     async def stop(self) -> None:
         """Cancel what was registered and stop; safe to call more than once."""
@@ -128,6 +162,7 @@ class DiscoveryClient:
             await asyncio.gather(*map(self.cancel, registrations))
         else:
             await asyncio.gather(*map(self._forget, registrations))
+        await self._watching.stop()  # last: an instance whose stream breaks before it leaves is suspect
         for connection in self._connections:
             connection.close()
 
@@ -154,6 +189,7 @@ class DiscoveryClient:
             registration = self._registrations[key] = _Registration(instance)
         registration.instance = instance
         registration.is_known = False
+        self._watch()
         try:
             await self._watched(lambda: self._announce(registration))
         except RegistryRefusedError:
@@ -167,15 +203,22 @@ class DiscoveryClient:
             )
         return registration.is_known
 
-    async def drain(self, instance: Instance) -> bool:
+    async def drain(self, instance: Instance, *, within: float = 1.0) -> Drained | None:
         """Take an instance out of service, so that callers stop choosing it; it stays registered.
 
+        A registry of ours answers when all watchers have applied that, others at once.
+
+        Args:
+            instance: one of this client's or any other.
+            within: seconds to wait for the watchers; at most half of the read timeout.
+
         Returns:
-            Whether the registry was told.
+            How many watchers know; None when the registry was not told.
         """
-        path = f"{_path(instance)}/status?value={Status.OUT_OF_SERVICE.value}"
+        wait = min(within, self.settings.read_timeout / 2)
+        path = f"{_path(instance)}/status?value={Status.OUT_OF_SERVICE.value}&wait={wait:g}"
         answer = await self._try(lambda: self._call("PUT", path))
-        return answer is not None and answer.status == 200
+        return Drained.of(answer.body) if answer is not None and answer.status == 200 else None
 
     async def cancel(self, instance: Instance) -> bool:
         """End an instance's lease and its renewal.
@@ -240,13 +283,36 @@ class DiscoveryClient:
         self._changed(changed)
         return agrees
 
+    def _watch(self) -> None:
+        if self.settings.watch:
+            self._watching.start()
+
+    async def _take(self, event: Event) -> bool:
+        """Apply what the registry pushed; False when the copy does not agree with it afterwards."""
+        if not self.settings.fetch_registry:
+            return True
+        document = json.read_applications(event.data)
+        async with self._refreshing:
+            if event.kind == FULL:
+                changed, agrees = self._replica.replace(document), True
+                self._is_complete = True
+            else:
+                changed, agrees = self._replica.merge(document)
+        self._changed(changed)
+        return agrees
+
     def _changed(self, apps: frozenset[str]) -> None:
         if apps:
             observe.emit(ApplicationsChanged(self, apps))
 
     async def _fetch(self) -> None:
         interval = self.settings.registry_fetch_interval
-        await self._repeat(self.refresh, lambda: interval)
+
+        async def look() -> None:
+            if not self._watching.is_live:
+                await self.refresh()
+
+        await self._repeat(look, lambda: interval)
 
     async def _renew(self, registration: _Registration) -> None:
         async def beat() -> None:
@@ -291,9 +357,8 @@ class DiscoveryClient:
 
     async def _announce(self, registration: _Registration) -> None:
         instance = registration.instance
-        answer = await self._call(
-            "POST", f"apps/{quote(instance.app, safe='')}", json.write_instance(instance)
-        )
+        path = f"apps/{quote(instance.app, safe='')}?watcher={self._watching.watcher}"
+        answer = await self._call("POST", path, json.write_instance(instance))
         if answer.status not in (200, 204):
             what = f"{instance.app} cannot be registered"
             raise RegistryRefusedError(answer, what, where=self._where())
@@ -301,7 +366,10 @@ class DiscoveryClient:
 
     async def _heartbeat(self, registration: _Registration) -> None:
         instance = registration.instance
-        query = f"status={instance.status.value}&lastDirtyTimestamp={instance.last_dirty_timestamp}"
+        query = (
+            f"status={instance.status.value}&lastDirtyTimestamp={instance.last_dirty_timestamp}"
+            f"&watcher={self._watching.watcher}"
+        )
         answer = await self._call("PUT", f"{_path(instance)}?{query}")
         if answer.status == 404:  # the lease was lost, or the registry has an older version of the instance
             registration.is_known = False

@@ -11,6 +11,7 @@ Source: Netflix `com.netflix.eureka.registry.AbstractInstanceRegistry`.
 from __future__ import annotations
 
 import enum
+import itertools
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -75,6 +76,7 @@ class Eviction:
 @dataclass(slots=True)
 class _Change:
     at: float
+    version: int
     instance: Instance
 
 
@@ -90,6 +92,7 @@ class Registry:
     history: deque[Happening] = field(default_factory=lambda: deque(maxlen=HISTORY))
     _apps: dict[str, dict[str, Lease]] = field(default_factory=dict)
     _changes: dict[LeaseKey, _Change] = field(default_factory=dict)
+    _forgotten: int = 0
     _evictions: deque[float] = field(default_factory=deque)
     _last_run: float | None = None
     _held: frozenset[LeaseKey] = frozenset()
@@ -213,6 +216,7 @@ class Registry:
             refused: leases whose host refused a connection since they expired.
         """
         self._give_back_lost_time(now)
+        self._forget(now)
         expired = [lease for lease in self.leases() if lease.is_expired(now)]
         gone = [lease for lease in expired if lease.key in refused]
         rest = [lease for lease in expired if lease.key not in refused]
@@ -227,6 +231,27 @@ class Registry:
             evicted.append(self._remove(lease, now, reason))
             self._evictions.append(now.monotonic)
         return Eviction(tuple(evicted), (), verdict)
+
+    def crashed(self, key: LeaseKey, since: float, now: Moment, *, reason: str) -> Instance | None:
+        """End the lease of an instance that is known to have crashed.
+
+        Args:
+            key: the lease.
+            since: monotonic second of the crash; a heartbeat after it means that the instance is back.
+            now: both clocks.
+            reason: for the history, after "was evicted: ".
+
+        Returns:
+            The instance; None when there is no such lease or it was renewed since.
+        """
+        lease = self._lease(*key)
+        if lease is None or lease.renewed > since:
+            return None
+        return self._remove(lease, now, f"was evicted: {reason}")
+
+    def holds(self, key: LeaseKey) -> bool:
+        """Whether there is a lease, expired or not."""
+        return self._lease(*key) is not None
 
     def preservation(self, now: Moment) -> Preservation:
         """Return the verdict of self-preservation at this moment."""
@@ -270,10 +295,18 @@ class Registry:
 
     def delta(self, now: Moment) -> list[Instance]:
         """Return the latest change of every instance that changed within the retention time, oldest first."""
-        oldest = now.monotonic - self.policy.delta_retention
-        for key in [key for key, change in self._changes.items() if change.at < oldest]:
-            del self._changes[key]
+        self._forget(now)
         return [change.instance for change in self._changes.values()]
+
+    def changes_since(self, version: int) -> list[Instance] | None:
+        """Return the latest change of every instance that changed after a version, oldest first.
+
+        None when not all of them are held any more, or when there was no such version.
+        """
+        if not self._forgotten <= version <= self.version:
+            return None
+        newest = itertools.takewhile(lambda one: one.version > version, reversed(self._changes.values()))
+        return [change.instance for change in newest][::-1]
 
     def delta_starts(self) -> float | None:
         """Monotonic second of the oldest change in the delta; None when there is none."""
@@ -341,8 +374,15 @@ class Registry:
 
     def _note(self, key: LeaseKey, now: Moment, shown: Instance) -> None:
         self._changes.pop(key, None)  # so that the latest change stands last
-        self._changes[key] = _Change(now.monotonic, shown)
         self.version += 1
+        self._changes[key] = _Change(now.monotonic, self.version, shown)
+
+    def _forget(self, now: Moment) -> None:
+        oldest = now.monotonic - self.policy.delta_retention
+        past = list(itertools.takewhile(lambda item: item[1].at < oldest, self._changes.items()))
+        for key, change in past:
+            self._forgotten = change.version
+            del self._changes[key]
 
     def _remember(self, now: Moment, what: str, instance: Instance) -> None:
         self.history.append(Happening(now.wall, what, instance))

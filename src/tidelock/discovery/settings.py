@@ -128,6 +128,11 @@ class DiscoverySettings(RelaxedSettings):
     disable_delta: bool = key(
         name="eureka.client.disableDelta", default=False, doc="Always fetch the whole registry."
     )
+    watch: bool = key(
+        name="eureka.client.shouldWatch",
+        default=True,
+        doc="Let registries of ours push changes, and tell them at once when this process dies. Not in Java.",
+    )
     filter_only_up: bool = key(
         name="eureka.client.filterOnlyUpInstances",
         default=True,

@@ -29,6 +29,8 @@ BODY_LIMIT = 64 * 1024 * 1024
 
 CHUNK = 65536
 
+Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
+
 
 class RegistryUnreachableError(UnreachableError):
     """A registry does not answer."""
@@ -91,14 +93,22 @@ class Target:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{'https' if self.is_secure else 'http'}://{host}:{self.port}{self.path}"
 
-    def head(self, method: str, path: str, body: bytes, content_type: str) -> bytes:
+    def head(
+        self,
+        method: str,
+        path: str,
+        body: bytes = b"",
+        content_type: str = "application/json",
+        *,
+        accept: str = "application/json",
+    ) -> bytes:
         """Return a request's head."""
         host = f"[{self.host}]" if ":" in self.host else self.host
         lines = [
             f"{method} {self.path}{path} HTTP/1.1",
             f"host: {host}:{self.port}",
-            "accept: application/json",
-            "accept-encoding: gzip",
+            f"accept: {accept}",
+            "accept-encoding: gzip" if accept == "application/json" else "accept-encoding: identity",
             "user-agent: tidelock",
             "discoveryidentity-name: DefaultClient",
         ]
@@ -237,7 +247,7 @@ class Connection:
         self._connect_timeout = connect_timeout
         self._read_timeout = read_timeout
         self._turn = asyncio.Lock()
-        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._streams: Streams | None = None
 
     async def exchange(
         self, method: str, path: str, body: bytes = b"", *, content_type: str = "application/json"
@@ -285,21 +295,32 @@ class Connection:
         self._streams = (reader, writer)
         return answer
 
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        target = self.target
-        context = ssl.create_default_context() if target.is_secure else None
-        try:
-            async with asyncio.timeout(self._connect_timeout):
-                return await asyncio.open_connection(target.host, target.port, ssl=context)
-        except TimeoutError:
-            raise self._unreachable(f"cannot be connected within {self._connect_timeout:g} s") from None
-        except (OSError, UnicodeError) as error:
-            raise self._unreachable(f"cannot be connected: {error}") from None
+    async def _open(self) -> Streams:
+        return await connect(self.target, self._connect_timeout)
 
     def _unreachable(self, what: str) -> RegistryUnreachableError:
-        return RegistryUnreachableError(
-            f"the registry {what}", where=self.target.shown, hint="tidelock up registry"
-        )
+        return unreachable(self.target, what)
+
+
+async def connect(target: Target, within: float) -> Streams:
+    """Open a connection to a registry.
+
+    Raises:
+        RegistryUnreachableError: not within so many seconds.
+    """
+    context = ssl.create_default_context() if target.is_secure else None
+    try:
+        async with asyncio.timeout(within):
+            return await asyncio.open_connection(target.host, target.port, ssl=context)
+    except TimeoutError:
+        raise unreachable(target, f"cannot be connected within {within:g} s") from None
+    except (OSError, UnicodeError) as error:
+        raise unreachable(target, f"cannot be connected: {error}") from None
+
+
+def unreachable(target: Target, what: str) -> RegistryUnreachableError:
+    """Return the error that says what a registry does not do."""
+    return RegistryUnreachableError(f"the registry {what}", where=target.shown, hint="tidelock up registry")
 
 
 class _StaleError(Exception):

@@ -16,10 +16,10 @@ from xml.etree import ElementTree
 import pytest
 
 from tests.conformance.eureka.exchanges import EXCHANGES, Exchange, normal
+from tidelock.discovery.app import operation_path
 from tidelock.discovery.lease import Moment
 from tidelock.discovery.operations import Operations, Reply, Request
 from tidelock.discovery.registry import Registry
-from tidelock.discovery.server import operation_path
 
 RECORDED = json.loads((Path(__file__).parent / "answers.json").read_text(encoding="utf-8"))
 

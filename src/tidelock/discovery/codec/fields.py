@@ -21,6 +21,12 @@ from tidelock.errors import TidelockError
 
 Tree = dict[str, Any]
 
+FULL = "full"
+"""A document that replaces what its reader holds."""
+
+DELTA = "delta"
+"""A document that is merged into what its reader holds."""
+
 EMPTY_MAP: Mapping[str, str] = {"@class": "java.util.Collections$EmptyMap"}
 INT_LIMIT = 1 << 31
 LONG_LIMIT = 1 << 63

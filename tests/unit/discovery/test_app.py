@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from tidelock import observe
+from tidelock.discovery.app import RegistryApp, is_loopback_name, operation_path
 from tidelock.discovery.codec import json
 from tidelock.discovery.instance import Instance
 from tidelock.discovery.operations import InstanceChanged
-from tidelock.discovery.server import RegistryApp, is_loopback_name, operation_path
 from tidelock.discovery.settings import RegistrySettings
 from tidelock.runtime import ManualClock
 

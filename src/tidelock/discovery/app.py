@@ -1,0 +1,183 @@
+"""The registry as an ASGI application: Eureka's operations, the watch stream, the page.
+
+Turns requests into `operations.Request` and answers; what is kept open goes to `push`. It can be mounted
+anywhere. All state is touched from one event loop. May import everything of the part except `server` and
+the client. Invariants: a request never ends in 500 because of its content; with `is_loopback` only requests
+addressed to loopback names are answered, so that no web page can reach the registry by DNS rebinding; when a
+request is answered, watchers have been woken for what it changed.
+"""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import logging
+import secrets
+from urllib.parse import parse_qs, unquote
+
+import msgspec
+
+import tidelock
+from tidelock import observe, web
+from tidelock.discovery import page
+from tidelock.discovery.instance import Action, Instance
+from tidelock.discovery.lease import LeaseKey, Moment
+from tidelock.discovery.operations import InstanceChanged, Operations, Reply, Request
+from tidelock.discovery.push import Push, moment
+from tidelock.discovery.registry import Registry
+from tidelock.discovery.settings import RegistrySettings
+from tidelock.runtime import Clock
+
+log = logging.getLogger(__name__)
+
+BODY_LIMIT = 1024 * 1024
+"""Bytes; a registration is about 1,500."""
+
+PAGE_HEADERS = (
+    ("content-type", "text/html; charset=utf-8"),
+    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    ("cache-control", "no-store"),
+)
+JSON_HEADERS = (("content-type", "application/json"),)
+FOREIGN_HOST = b"this registry answers on loopback only; see eureka.server.allowedHosts"
+
+
+class RegistryApp:
+    """The ASGI application: Eureka's operations under `/eureka`, `/eureka/v2` and `/v2`, the page at `/`.
+
+    Args:
+        settings: the registry's.
+        clock: read once per request.
+        url: what the page tells clients to use.
+        is_loopback: answer only requests whose Host header names this machine.
+    """
+
+    def __init__(
+        self, settings: RegistrySettings, clock: Clock, *, url: str = "", is_loopback: bool = False
+    ) -> None:
+        self.registry = Registry(settings.policy())
+        self._operations = Operations(self.registry, has_delta=not settings.disable_delta)
+        self.push = Push(self.registry, clock, secrets.token_hex(4), self._crashed)
+        self._clock = clock
+        self._url = url
+        self._started = clock.wall()
+        self._is_loopback = is_loopback
+        self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+
+    async def __call__(self, scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            return
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        method: str = scope["method"]
+        if self._is_loopback and not is_loopback_name(headers.get("host", ""), self._hosts):
+            await web.send_reply(send, 421, FOREIGN_HOST)
+            return
+        raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
+        path = operation_path(raw)
+        if path == ("watch",) and method == "GET":
+            await self.push.watch(_query(scope), receive, send)
+            return
+        try:
+            body = b"" if method in ("GET", "HEAD") else await web.read_body(receive, limit=BODY_LIMIT)
+        except web.HttpError as error:
+            await web.send_reply(send, error.status, error.what.encode())
+            return
+        if path is None:
+            reply = self._elsewhere(raw)
+        else:
+            # the first value of a name counts, as in Java
+            query = {name: values[0] for name, values in _query(scope).items()}
+            reply = await self._answer(Request(method, path, moment(self._clock), query, headers, body))
+        lines = [(name.encode(), value.encode()) for name, value in reply.headers]
+        await web.send_reply(send, reply.status, reply.body, lines)
+
+    async def _answer(self, request: Request) -> Reply:
+        match request.method, request.path:
+            case "GET", ("apps", "delta") if "wait" in request.query or "since" in request.query:
+                return await self.push.poll(request)
+            case "POST", ("watch", "ack"):
+                return self.push.acknowledge(request)
+            case "POST", ("suspect",):
+                return self.push.suspect(request)
+        reply = self._operations.answer(request)
+        if reply.status < 300 and "watcher" in request.query:
+            self._bind(request, reply)
+        if reply.happened is not None:
+            if reply.happened.action is Action.DELETED:
+                self.push.streams.release(_key(reply.happened))
+            observe.emit(reply.happened)
+        self.push.published()
+        if reply.status == 200 and "wait" in request.query and request.path[3:] == ("status",):
+            acknowledged, watchers = await self.push.settled(request.query["wait"])
+            body = msgspec.json.encode({"acknowledged": acknowledged, "watchers": watchers})
+            return Reply(200, body, JSON_HEADERS)
+        return reply
+
+    def _bind(self, request: Request, reply: Reply) -> None:
+        """Let an instance that registers or renews hang on the stream of its process."""
+        watcher = request.query["watcher"]
+        if reply.happened is not None and reply.happened.action is Action.ADDED:
+            self.push.streams.bind(watcher, _key(reply.happened))
+        elif request.method == "PUT" and len(request.path) == 3:
+            self.push.streams.bind(watcher, (request.path[1].upper(), request.path[2]))
+
+    def evicted(self, *instances: Instance) -> None:
+        """Say that leases ended by themselves: to the log, to observers and to watchers."""
+        for instance in instances:
+            log.info("evicted", extra={"app": instance.app, "instance": instance.instance_id})
+            observe.emit(InstanceChanged(instance, Action.DELETED, "evicted"))
+        self.push.published()
+
+    def _crashed(self, key: LeaseKey, since: float, reason: str) -> None:
+        instance = self.registry.crashed(key, since, moment(self._clock), reason=reason)
+        if instance is not None:
+            self.evicted(instance)
+
+    def _elsewhere(self, raw: str) -> Reply:
+        if raw in ("/", ""):
+            return self._page(moment(self._clock))
+        if raw in ("/health", "/actuator/health"):
+            return Reply(200, b'{"status":"UP"}', JSON_HEADERS)
+        return Reply(404, b"not here: Eureka's operations are under /eureka/, the page is at /")
+
+    def _page(self, now: Moment) -> Reply:
+        verdict = self.registry.preservation(now)
+        view = page.View(self._url, self._started, verdict, tidelock.__version__)
+        return Reply(200, page.render(self.registry, view, now), PAGE_HEADERS)
+
+
+def operation_path(raw: str) -> tuple[str, ...] | None:
+    """Return the decoded segments behind prefix and version; None for a path outside of Eureka's.
+
+    A slash at the end makes no difference; percent-encoded slashes stay inside their segment.
+    """
+    segments = [unquote(part) for part in raw.split("/") if part]
+    has_prefix = segments[:1] == ["eureka"]
+    if has_prefix:
+        segments = segments[1:]
+    if segments[:1] in (["v2"], ["v1"]):
+        return tuple(segments[1:])
+    return tuple(segments) if has_prefix else None
+
+
+@functools.lru_cache(maxsize=256)
+def is_loopback_name(host: str, allowed: frozenset[str]) -> bool:
+    """Whether a Host header names this machine: a loopback address, `localhost`, or an allowed name."""
+    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    name = name.lower()
+    if name == "localhost" or name.endswith(".localhost") or name in allowed:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _query(scope: web.Scope) -> dict[str, list[str]]:
+    text: bytes = scope["query_string"]
+    return parse_qs(text.decode("latin-1"), keep_blank_values=True) if text else {}
+
+
+def _key(happened: InstanceChanged) -> LeaseKey:
+    return happened.instance.app, happened.instance.instance_id
