@@ -1,11 +1,11 @@
-"""The tasks' Kafka clients: the only module of Connect that knows confluent_kafka.
+"""The tasks' Kafka clients, as the loops see them: tidelock.client with Connect's defaults and patience.
 
-Tasks see `TaskConsumer` and `TaskProducer`; tests give them fakes of the same shape. Java's client keys are
-accepted under `consumer.`/`producer.` (worker) and `consumer.override.`/`producer.override.` (connector).
-librdkafka's errors are translated here, once. librdkafka is imported when a client is made: the fork server
-must never hold one.
+A task outlives its broker's absence: where the client gives up after a while, these go on waiting, as Kafka
+Connect does, until the worker wants the task to stop. Client keys come from the worker (`consumer.`,
+`producer.`, and the security keys without a prefix) and the connector (`consumer.override.`,
+`producer.override.`). A client is made in the task's own process only: the fork server must never hold one.
 
-Source: Kafka `org.apache.kafka.connect.runtime.Worker` (client defaults); librdkafka CONFIGURATION.md.
+Source: Kafka `org.apache.kafka.connect.runtime.Worker` (client defaults).
 """
 
 from __future__ import annotations
@@ -14,42 +14,27 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tidelock.connect.api import ConnectError, TopicPartition
+from tidelock.client import BrokerUnreachable, ClientSettings, Consumer, Outgoing, Producer
+from tidelock.client import TopicPartition as ClientPartition
+from tidelock.connect.api import TopicPartition
 from tidelock.connect.runtime.batching import Message
+from tidelock.errors import TidelockError
 
 log = logging.getLogger(__name__)
 
 Partitions = Sequence[TopicPartition]
 SHARED = ("security.", "sasl.", "ssl.")
-
-# Java's name -> librdkafka's; None: a matter of the Java client alone.
-JAVA_NAMES: dict[str, str | None] = {
-    "fetch.max.wait.ms": "fetch.wait.max.ms",
-    "max.request.size": "message.max.bytes",
-    "max.poll.records": None,
-    "key.deserializer": None,
-    "value.deserializer": None,
-    "key.serializer": None,
-    "value.serializer": None,
-    "buffer.memory": None,
-    "max.block.ms": None,
-    "partitioner.class": None,
-    "default.api.timeout.ms": None,
-    "metadata.max.age.ms": "metadata.max.age.ms",
-    "partition.assignment.strategy": None,
-    "send.buffer.bytes": "socket.send.buffer.bytes",
-    "receive.buffer.bytes": "socket.receive.buffer.bytes",
+CONSUMER_DEFAULTS = {
+    "allow.auto.create.topics": "true",  # Java's default: a sink may be there before its topic
+    "session.timeout.ms": "10000",
+    "queued.min.messages": "20000",
 }
-
-
-class KafkaClientError(ConnectError):
-    """A Kafka client cannot go on; retriable errors are waited out before this is raised."""
-
-    code = "TID-504"
+PRODUCER_DEFAULTS = {"delivery.timeout.ms": "2147483647"}
+OURS = ("max.poll.records", "group.id")  # read by the task's process, not by the client
 
 
 def client_properties(worker: Mapping[str, str], connector: Mapping[str, str], kind: str) -> dict[str, str]:
-    """Return the client keys that a connector's tasks use, in librdkafka's names.
+    """Return the client keys of a connector's tasks, in whatever spelling they were given.
 
     Args:
         worker: the worker's keys as given.
@@ -62,8 +47,26 @@ def client_properties(worker: Mapping[str, str], connector: Mapping[str, str], k
         given.update(
             {name[len(prefix) :]: value for name, value in source.items() if name.startswith(prefix)}
         )
-    named = {JAVA_NAMES.get(name, name): value for name, value in given.items()}
-    return {name: value for name, value in named.items() if name is not None}
+    return given
+
+
+def patiently(make: Callable[[], Any], wait: Callable[[], bool]) -> Any:
+    """Make something that needs a broker, again and again while none answers.
+
+    Args:
+        make: raises BrokerUnreachable while there is no broker.
+        wait: waits a moment; False gives up, and the error is raised.
+    """
+    told = False
+    while True:
+        try:
+            return make()
+        except BrokerUnreachable as error:
+            if not told:
+                log.warning("waiting for the broker: %s", error.what)
+                told = True
+            if not wait():
+                raise
 
 
 class TaskConsumer(Protocol):
@@ -99,39 +102,28 @@ class TaskConsumer(Protocol):
         """Go on at another offset."""
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """Commit; False when the group has moved on and somebody else owns the partitions."""
+        """Commit; False when it could not be done now, or somebody else owns the partitions."""
 
     def close(self) -> None:
         """Leave the group."""
 
 
-class ConfluentConsumer:
-    """A TaskConsumer on librdkafka.
+class SinkConsumer:
+    """A TaskConsumer on tidelock.client.
 
     Args:
         properties: from `client_properties`.
         group: the consumer group.
-        client: name in the broker's logs.
+        name: in the broker's logs.
+
+    Raises:
+        BrokerUnreachable: no broker answers now.
+        ConfigError: a client key is wrong.
     """
 
-    def __init__(self, properties: Mapping[str, str], group: str, client: str) -> None:
-        import confluent_kafka  # see the module docstring
-
-        self._kafka = confluent_kafka
-        settings = {
-            "group.id": group,
-            "client.id": client,
-            "auto.offset.reset": "earliest",
-            "allow.auto.create.topics": "true",
-            "topic.metadata.refresh.interval.ms": "5000",
-            "session.timeout.ms": "10000",
-            "fetch.wait.max.ms": "100",
-            "queued.min.messages": "20000",
-            **properties,
-            "enable.auto.commit": "false",
-            "enable.auto.offset.store": "false",
-        }
-        self._consumer = _made(confluent_kafka, confluent_kafka.Consumer, settings)
+    def __init__(self, properties: Mapping[str, str], group: str, name: str) -> None:
+        settings = ClientSettings.parse({**CONSUMER_DEFAULTS, **properties}, where="consumer keys")
+        self._consumer = Consumer(settings, group=group, name=name, patience=float("inf"))
 
     def subscribe(
         self,
@@ -141,39 +133,18 @@ class ConfluentConsumer:
     ) -> None:
         """See TaskConsumer."""
         self._consumer.subscribe(
-            list(topics),
-            on_assign=lambda _, given: on_assign(_partitions(given)),
-            on_revoke=lambda _, given: on_revoke(_partitions(given), False),
-            on_lost=lambda _, given: on_revoke(_partitions(given), True),
+            topics,
+            lambda given: on_assign(_ours(given)),
+            lambda given, lost: on_revoke(_ours(given), lost),
         )
 
     def poll(self, max_records: int, timeout: float) -> list[Message]:
-        """See TaskConsumer; transport errors are librdkafka's to mend and only logged."""
-        try:
-            messages = self._consumer.consume(max_records, timeout)
-        except self._kafka.KafkaException as error:
-            raise _translated(error) from error
-        return [message for message in messages if message.error() is None or self._is_fine(message.error())]
-
-    def _is_fine(self, error: Any) -> bool:
-        if error.fatal() or error.code() in (
-            self._kafka.KafkaError.TOPIC_AUTHORIZATION_FAILED,
-            self._kafka.KafkaError.GROUP_AUTHORIZATION_FAILED,
-            self._kafka.KafkaError._AUTO_OFFSET_RESET,
-        ):
-            raise KafkaClientError(f"the consumer cannot go on: {error.str()}")
-        log.info("consumer: %s", error.str())
-        return False
+        """See TaskConsumer."""
+        return list(self._consumer.poll(max_records, timeout))
 
     def assign(self, offsets: Mapping[TopicPartition, int | None]) -> None:
         """See TaskConsumer."""
-        stored = self._kafka.OFFSET_STORED
-        self._consumer.assign(
-            [
-                self._kafka.TopicPartition(*partition, stored if offset is None else offset)
-                for partition, offset in offsets.items()
-            ]
-        )
+        self._consumer.assign({ClientPartition(*one): offset for one, offset in offsets.items()})
 
     def unassign(self) -> None:
         """See TaskConsumer."""
@@ -181,153 +152,96 @@ class ConfluentConsumer:
 
     def end_offsets(self, partitions: Partitions) -> dict[TopicPartition, int]:
         """See TaskConsumer."""
-        try:
-            return {
-                partition: self._consumer.get_watermark_offsets(self._kafka.TopicPartition(*partition), 10)[1]
-                for partition in partitions
-            }
-        except self._kafka.KafkaException as error:
-            raise _translated(error) from error
+        found = self._consumer.end_offsets(_theirs(partitions))
+        return {TopicPartition(*one): offset for one, offset in found.items()}
 
     def pause(self, partitions: Partitions) -> None:
         """See TaskConsumer."""
-        self._consumer.pause(self._theirs(partitions))
+        self._consumer.pause(_theirs(partitions))
 
     def resume(self, partitions: Partitions) -> None:
         """See TaskConsumer."""
-        self._consumer.resume(self._theirs(partitions))
+        self._consumer.resume(_theirs(partitions))
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """See TaskConsumer."""
-        self._consumer.seek(self._kafka.TopicPartition(*partition, offset))
+        self._consumer.seek(ClientPartition(*partition), offset)
 
     def commit(self, offsets: Mapping[TopicPartition, int]) -> bool:
-        """See TaskConsumer."""
-        wanted = [self._kafka.TopicPartition(*partition, offset) for partition, offset in offsets.items()]
+        """See TaskConsumer; what is really over (fenced, forbidden) is raised by the next `poll`."""
         try:
-            done = self._consumer.commit(offsets=wanted, asynchronous=False)
-        except self._kafka.KafkaException as error:
-            log.warning("offsets were not committed, next time: %s", error)
+            self._consumer.commit({ClientPartition(*one): offset for one, offset in offsets.items()})
+        except TidelockError as error:
+            log.warning("offsets were not committed; next time: %s", error.what)
             return False
-        refused = [str(one.error) for one in done or [] if one.error is not None]
-        if refused:
-            log.warning("offsets were not committed, next time: %s", refused[0])
-        return not refused
+        return True
 
     def close(self) -> None:
         """See TaskConsumer."""
         self._consumer.close()
 
-    def _theirs(self, partitions: Partitions) -> list[Any]:
-        return [self._kafka.TopicPartition(*partition) for partition in partitions]
-
 
 class TaskProducer(Protocol):
-    """What a source task needs of a producer; acknowledgements come inside `serve`, `send` and `flush`."""
+    """What a source task needs of a producer; acknowledgements come inside `send`, `serve` and `flush`."""
 
-    def send(self, record: Outgoing, acknowledged: Callable[[], None]) -> None:
+    def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         """Hand a record over; waits while the queue is full. `acknowledged` is called when Kafka has it.
 
         Raises:
-            KafkaClientError: an earlier record could not be delivered.
+            TidelockError: a record could not be delivered.
         """
 
     def serve(self, timeout: float) -> None:
         """Take acknowledgements in; raises as `send`."""
 
-    def flush(self, timeout: float) -> int:
-        """Wait for what is under way; returns how many records still are. Raises as `send`."""
+    def flush(self, timeout: float) -> bool:
+        """Wait for what is under way; False if some still is. Raises as `send`."""
 
 
-class Outgoing:
-    """One converted record on its way to Kafka."""
+class SourceProducer:
+    """A TaskProducer on tidelock.client: idempotent, acks=all, Java's partitioner, no end to retries.
 
-    __slots__ = ("headers", "key", "partition", "timestamp", "topic", "value")
+    Args:
+        properties: from `client_properties`.
+        name: in the broker's logs.
+        is_stopping: whether to give up waiting for room in the queue.
 
-    def __init__(self, topic: str, key: bytes | None, value: bytes | None) -> None:
-        self.topic = topic
-        self.key = key
-        self.value = value
-        self.partition: int | None = None
-        self.timestamp: int | None = None
-        self.headers: list[tuple[str, bytes | None]] | None = None
+    Raises:
+        BrokerUnreachable: no broker answers now.
+        ConfigError: a client key is wrong.
+    """
 
+    def __init__(self, properties: Mapping[str, str], name: str, is_stopping: Callable[[], bool]) -> None:
+        settings = ClientSettings.parse({**PRODUCER_DEFAULTS, **properties}, where="producer keys")
+        self._producer = Producer(settings, name=name)
+        self._is_stopping = is_stopping
 
-class ConfluentProducer:
-    """A TaskProducer on librdkafka: idempotent, acks=all, Java's partitioner, no end to retries."""
-
-    def __init__(self, properties: Mapping[str, str], client: str) -> None:
-        import confluent_kafka  # see the module docstring
-
-        self._kafka = confluent_kafka
-        settings = {
-            "client.id": client,
-            "enable.idempotence": "true",
-            "partitioner": "murmur2_random",
-            "linger.ms": "5",
-            "message.timeout.ms": "0",
-            **properties,
-        }
-        self._producer = _made(confluent_kafka, confluent_kafka.Producer, settings)
-        self._failed: ConnectError | None = None
-
-    def send(self, record: Outgoing, acknowledged: Callable[[], None]) -> None:
+    def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         """See TaskProducer."""
-
-        def delivered(error: Any, message: Any) -> None:
-            if error is None:
-                acknowledged()
-            elif self._failed is None:
-                self._failed = KafkaClientError(
-                    f"a record was not delivered: {error.str()}", where=f"topic {message.topic()}"
-                )
-
-        extra: dict[str, Any] = {}
-        if record.partition is not None:
-            extra["partition"] = record.partition
-        if record.timestamp is not None:
-            extra["timestamp"] = record.timestamp
-        if record.headers:
-            extra["headers"] = record.headers
         while True:
-            self._raise_failure()
             try:
-                self._producer.produce(record.topic, record.value, record.key, on_delivery=delivered, **extra)
+                self._producer.send(topic, record, lambda message: acknowledged())
                 return
-            except BufferError:
-                self._producer.poll(0.1)
-            except self._kafka.KafkaException as error:
-                raise _translated(error) from error
+            except BrokerUnreachable:
+                if self._is_stopping():
+                    raise
 
     def serve(self, timeout: float) -> None:
         """See TaskProducer."""
-        self._producer.poll(timeout)
-        self._raise_failure()
+        self._producer.serve(timeout)
 
-    def flush(self, timeout: float) -> int:
+    def flush(self, timeout: float) -> bool:
         """See TaskProducer."""
-        left: int = self._producer.flush(timeout)
-        self._raise_failure()
-        return left
-
-    def _raise_failure(self) -> None:
-        if self._failed is not None:
-            raise self._failed
+        try:
+            self._producer.flush(timeout)
+        except BrokerUnreachable:
+            return False
+        return True
 
 
-def _made(kafka: Any, client: Any, settings: Mapping[str, str]) -> Any:
-    try:
-        return client(dict(settings), logger=logging.getLogger("tidelock.connect.librdkafka"))
-    except (kafka.KafkaException, ValueError, TypeError) as error:
-        hint = "check the consumer., producer. and *.override. keys"
-        raise KafkaClientError(f"the Kafka client refuses its configuration: {error}", hint=hint) from error
+def _ours(given: Sequence[ClientPartition]) -> list[TopicPartition]:
+    return [TopicPartition(*one) for one in given]
 
 
-def _translated(error: Any) -> KafkaClientError:
-    given = error.args[0] if error.args else error
-    text = given.str() if hasattr(given, "str") else str(given)
-    return KafkaClientError(f"Kafka: {text}")
-
-
-def _partitions(given: Sequence[Any]) -> list[TopicPartition]:
-    return [TopicPartition(one.topic, one.partition) for one in given]
+def _theirs(partitions: Partitions) -> list[ClientPartition]:
+    return [ClientPartition(*one) for one in partitions]

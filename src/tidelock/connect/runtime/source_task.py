@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from tidelock.client import Outgoing
 from tidelock.connect.api import (
     ConnectError,
     Converter,
@@ -25,7 +26,7 @@ from tidelock.connect.api import (
     SourceTask,
     SourceTaskContext,
 )
-from tidelock.connect.runtime.kafka import Outgoing, TaskProducer
+from tidelock.connect.runtime.kafka import TaskProducer
 from tidelock.connect.runtime.progress import CommitClock, SourceProgress
 from tidelock.runtime import Clock
 
@@ -171,18 +172,18 @@ class SourceRunner:
         outgoing = list(self._converted(records))
         offsets = [(record.source_partition, record.source_offset) for record in records]
         poll = self._progress.submitted(len(outgoing), offsets)
-        for record in outgoing:
-            self._producer.send(record, lambda: self._progress.acknowledged(poll))
+        for topic, record in outgoing:
+            self._producer.send(topic, record, lambda: self._progress.acknowledged(poll))
         self._records += len(outgoing)
-        for topic in {record.topic for record in outgoing} - self._topics:
+        for topic in {topic for topic, _ in outgoing} - self._topics:
             self._topics.add(topic)
             self._switch.tell("topic", topic=topic)
 
-    def _converted(self, records: Sequence[SourceRecord]) -> Iterable[Outgoing]:
+    def _converted(self, records: Sequence[SourceRecord]) -> Iterable[tuple[str, Outgoing]]:
         for _, group in itertools.groupby(records, key=_schemas):
             yield from self._encoded(list(group))
 
-    def _encoded(self, group: list[SourceRecord]) -> Iterable[Outgoing]:
+    def _encoded(self, group: list[SourceRecord]) -> Iterable[tuple[str, Outgoing]]:
         while group:
             first = group[0]
             try:
@@ -194,7 +195,7 @@ class SourceRunner:
                 group = self._without(group, error)
                 continue
             for record, key, value in zip(group, keys, values, strict=True):
-                yield self._outgoing(record, key, value)
+                yield record.topic, self._outgoing(record, key, value)
             return
 
     def _without(self, group: list[SourceRecord], error: DataError) -> list[SourceRecord]:
@@ -211,15 +212,11 @@ class SourceRunner:
         return group[:place] + group[place + 1 :]
 
     def _outgoing(self, record: SourceRecord, key: bytes | None, value: bytes | None) -> Outgoing:
-        made = Outgoing(record.topic, key, value)
-        made.partition, made.timestamp = record.partition, record.timestamp
-        if record.headers:
-            encode = self._converters.header.encode
-            made.headers = [
-                (header.key, encode(record.topic, header.schema, [header.value])[0])
-                for header in record.headers
-            ]
-        return made
+        encode = self._converters.header.encode
+        headers = [
+            (header.key, encode(record.topic, header.schema, [header.value])[0]) for header in record.headers
+        ]
+        return Outgoing(key, value, headers, record.partition, record.timestamp)
 
     def _commit(self) -> None:
         offsets = self._progress.take()

@@ -34,6 +34,7 @@ from tidelock.runtime import SystemClock
 log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
+BROKER_WAIT = 0.3
 ORPHAN_GRACE = 5.0
 """Seconds that a task whose worker died may take to commit and stop."""
 
@@ -56,6 +57,10 @@ class TaskSwitch:
     def wait(self, timeout: float) -> None:
         """See source_task.Switch."""
         self._control.stopping.wait(timeout)
+
+    def wait_for_broker(self) -> bool:
+        """Wait a moment; False when it is time to stop."""
+        return not self._control.stopping.wait(BROKER_WAIT)
 
     def tell(self, event: str, **details: object) -> None:
         """See source_task.Switch."""
@@ -143,7 +148,8 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
         retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
     )
     task = plugins.connector(spec["path"]).load().task_class()
-    consumer = kafka.ConfluentConsumer(properties, group, f"connector-consumer-{name}-{number}")
+    client = f"connector-consumer-{name}-{number}"
+    consumer = kafka.patiently(lambda: kafka.SinkConsumer(properties, group, client), switch.wait_for_broker)
     runner = SinkRunner(task, consumer, batcher, options=options, switch=switch, clock=SystemClock())
     runner.run(SinkTaskContext(name, number), spec["props"])
 
@@ -167,7 +173,10 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     )
     task = plugins.connector(spec["path"]).load().task_class()
     properties = kafka.client_properties(worker, config, "producer")
-    producer = kafka.ConfluentProducer(properties, f"connector-producer-{name}-{number}")
+    client = f"connector-producer-{name}-{number}"
+    producer = kafka.patiently(
+        lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
+    )
     runner = SourceRunner(task, producer, converters, options=options, switch=switch, clock=SystemClock())
     runner.run(SourceTaskContext(name, number, switch.read_offsets), spec["props"])
 

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidelock.client import Outgoing
 from tidelock.connect.api import TopicPartition
-from tidelock.connect.runtime.kafka import KafkaClientError, Outgoing
+from tidelock.errors import TidelockError
 from tidelock.runtime import ManualClock
 
 
@@ -108,9 +109,9 @@ class FakeProducer:
     acknowledge_at_once: bool = True
     sent: list[Outgoing] = field(default_factory=list)
     waiting: list[Callable[[], None]] = field(default_factory=list)
-    failure: KafkaClientError | None = None
+    failure: TidelockError | None = None
 
-    def send(self, record: Outgoing, acknowledged: Callable[[], None]) -> None:
+    def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         self._raise()
         self.sent.append(record)
         self.waiting.append(acknowledged)
@@ -125,9 +126,9 @@ class FakeProducer:
     def serve(self, timeout: float) -> None:
         self._raise()
 
-    def flush(self, timeout: float) -> int:
+    def flush(self, timeout: float) -> bool:
         self._raise()
-        return len(self.waiting)
+        return not self.waiting
 
     def _raise(self) -> None:
         if self.failure is not None:
