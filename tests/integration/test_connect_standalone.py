@@ -1,21 +1,18 @@
 """Kafka's quick start with files, restart included; and the SQL sink over kills of its task."""
 
-import os
+import logging
 import random
-import signal
 import sqlite3
 import uuid
 from pathlib import Path
 
-import pytest
 from confluent_kafka import Producer
 
 from tests.engines.kafka import ApacheKafka
+from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
 from tests.support.waiting import eventually
 from tidelock.connect import load_properties
-
-pytestmark = pytest.mark.needs_kafka
 
 WORKER = r"""
 # These are defaults. This file just demonstrates how to override some settings.
@@ -46,12 +43,17 @@ topics={topic}
 """
 
 
-def test_the_quick_start(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+STRINGS = {
+    f"{part}.converter": "org.apache.kafka.connect.storage.StringConverter" for part in ("key", "value")
+}
+
+
+def test_the_quick_start(kafka: ApacheKafka | BrokerProcess, tmp_path: Path) -> None:
     topic = f"connect-test-{uuid.uuid4().hex[:8]}"
     names = {}
     for name, text in (("worker", WORKER), ("source", SOURCE), ("sink", SINK)):
         path = tmp_path / f"{name}.properties"
-        path.write_text(text.format(bootstrap=apache_kafka.bootstrap, folder=tmp_path, topic=topic))
+        path.write_text(text.format(bootstrap=kafka.bootstrap, folder=tmp_path, topic=topic))
         names[name] = load_properties(path)
     before, after = tmp_path / "test.txt", tmp_path / "test.sink.txt"
     before.write_text("foo\nbar\n")
@@ -69,13 +71,15 @@ def test_the_quick_start(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     assert after.read_text() == "foo\nbar\n안녕, again\n"  # nothing came twice
 
 
-def test_the_sql_sink_writes_each_record_once_over_kills(apache_kafka: ApacheKafka, tmp_path: Path) -> None:
+def test_the_sql_sink_writes_each_record_once_over_kills(
+    kafka: ApacheKafka | BrokerProcess, tmp_path: Path
+) -> None:
     topic, count, seed = f"orders-{uuid.uuid4().hex[:8]}", 20_000, random.randrange(1 << 30)
     schema = (
         '{"schema":{"type":"struct","fields":[{"type":"int32","field":"n"},{"type":"string","field":"text"}]},'
         '"payload":{"n":%d,"text":"주문 %d"}}'
     )
-    producer = Producer({"bootstrap.servers": apache_kafka.bootstrap})
+    producer = Producer({"bootstrap.servers": kafka.bootstrap}, logger=logging.getLogger("tests"))
     database = tmp_path / "target.db"
     config = {
         "connector.class": "io.confluent.connect.jdbc.JdbcSinkConnector",
@@ -86,9 +90,10 @@ def test_the_sql_sink_writes_each_record_once_over_kills(apache_kafka: ApacheKaf
         "table.name.format": "orders",
         "consumer.override.max.poll.records": "200",
         "errors.restart.delay.ms": "50",
+        "errors.restart.delay.max.ms": "100",
     }
     properties = {
-        "bootstrap.servers": apache_kafka.bootstrap,
+        "bootstrap.servers": kafka.bootstrap,
         "key.converter": "org.apache.kafka.connect.storage.StringConverter",
         "value.converter": "org.apache.kafka.connect.json.JsonConverter",
     }
@@ -101,10 +106,9 @@ def test_the_sql_sink_writes_each_record_once_over_kills(apache_kafka: ApacheKaf
                 producer.flush()
                 rows_before = rows(database)
                 eventually(lambda before=rows_before: rows(database) > before, 30)
-                os.kill(worker.task_pid(topic), signal.SIGKILL)
-                worker.until(topic, "RUNNING", "RUNNING")
+                worker.kill_task(topic)
                 if chance.random() < 0.5:
-                    os.kill(worker.task_pid(topic), signal.SIGKILL)
+                    worker.kill_task(topic)  # while it starts
         producer.flush()
         eventually(lambda: rows(database) >= count, 60)
         assert worker.get(f"/connectors/{topic}/progress")["tasks"][0]["restarts"] >= 5
@@ -114,6 +118,28 @@ def test_the_sql_sink_writes_each_record_once_over_kills(apache_kafka: ApacheKaf
         ).fetchone()
     connection.close()
     assert found == (count, count, 0, count - 1), f"seed {seed}"
+
+
+def test_tasks_outlive_a_broker_that_is_killed_under_them(tmp_path: Path) -> None:
+    before, after = tmp_path / "test.txt", tmp_path / "test.sink.txt"
+    before.write_text("".join(f"{number}\n" for number in range(1000)))
+    with BrokerProcess(tmp_path / "broker") as broker:
+        properties = {"bootstrap.servers": broker.bootstrap, "offset.flush.interval.ms": "500", **STRINGS}
+        with Worker(tmp_path, properties) as worker:
+            source = {"connector.class": "FileStreamSource", "file": str(before), "topic": "t"}
+            sink = {"connector.class": "FileStreamSink", "file": str(after), "topics": "t"}
+            worker.request("PUT", "/connectors/source/config", source)
+            worker.request("PUT", "/connectors/sink/config", sink)
+            eventually(lambda: after.exists() and after.read_text().count("\n") >= 1000, 30)
+            pids = [worker.task_pid("source"), worker.task_pid("sink")]
+            for start in range(1000, 5000, 1000):
+                broker.kill()
+                with before.open("a") as out:
+                    out.write("".join(f"{number}\n" for number in range(start, start + 1000)))
+                broker.start()
+            eventually(lambda: set(after.read_text().split()) == set(before.read_text().split()), 60)
+            assert worker.states("source") == worker.states("sink") == ["RUNNING", "RUNNING"]
+            assert [worker.task_pid("source"), worker.task_pid("sink")] == pids
 
 
 def rows(database: Path) -> int:

@@ -11,10 +11,10 @@ import pytest
 from kafka_connect import KafkaConnect
 
 from tests.engines.kafka import ApacheKafka
+from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker, is_alive
 from tests.support.waiting import eventually
 
-pytestmark = pytest.mark.needs_kafka
 STRING = "org.apache.kafka.connect.storage.StringConverter"
 
 
@@ -24,9 +24,9 @@ def name() -> str:
 
 
 @pytest.fixture
-def properties(apache_kafka: ApacheKafka) -> dict[str, str]:
+def properties(kafka: ApacheKafka | BrokerProcess) -> dict[str, str]:
     return {
-        "bootstrap.servers": apache_kafka.bootstrap,
+        "bootstrap.servers": kafka.bootstrap,
         "key.converter": STRING,
         "value.converter": STRING,
         "offset.flush.interval.ms": "1000",

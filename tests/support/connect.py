@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -127,6 +128,13 @@ class Worker:
             return self.get(f"/connectors/{name}/progress")["tasks"][number]["pid"]
 
         return int(eventually(pid, 20.0))
+
+    def kill_task(self, name: str, number: int = 0) -> None:
+        """Kill a task's process and return when another runs in its place."""
+        pid = self.task_pid(name, number)
+        with contextlib.suppress(ProcessLookupError):  # somebody else was faster
+            os.kill(pid, signal.SIGKILL)
+        eventually(lambda: self.task_pid(name, number) != pid, 20.0)
 
     def __enter__(self) -> Self:
         return self.start()

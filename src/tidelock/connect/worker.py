@@ -17,9 +17,11 @@ import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from tidelock.client import ClientSettings
 from tidelock.connect.rest.app import rest_app
 from tidelock.connect.runtime.errors import InvalidConfig
 from tidelock.connect.runtime.herder import StandaloneHerder
+from tidelock.connect.runtime.kafka import client_properties
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.settings import StandaloneSettings
 from tidelock.connect.runtime.stores import ConfigStore, OffsetStore
@@ -81,10 +83,14 @@ class StandaloneWorker:
         """Return when REST accepts and every given connector is running or shown as failed.
 
         Raises:
+            ConfigError: a client key of the worker is wrong.
             InvalidConfig: a given connector's configuration has problems; all of them are in the text.
         """
         for problem in self._settings.warnings():
             log.warning("worker configuration: %s", problem)
+        for kind in ("consumer", "producer"):
+            keys = client_properties(self._settings.originals, {}, kind)
+            ClientSettings.parse(keys, where=f"{kind}. keys of the worker")
         await self.herder.start()
         await self._server.start()
         for props in self._connectors:

@@ -13,8 +13,9 @@ from typing import Any
 from urllib.parse import quote
 
 from tidelock.connect.rest.routing import Reply, Request, Route
+from tidelock.connect.runtime.entries import PAUSED, STARTED, STOPPED
 from tidelock.connect.runtime.errors import InvalidConfig, UnknownConnector
-from tidelock.connect.runtime.herder import PAUSED, STARTED, STOPPED, StandaloneHerder
+from tidelock.connect.runtime.herder import StandaloneHerder
 
 INITIAL_STATES = {"RUNNING": STARTED, "PAUSED": PAUSED, "STOPPED": STOPPED}
 

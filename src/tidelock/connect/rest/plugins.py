@@ -14,7 +14,6 @@ from tidelock import __version__
 from tidelock.connect.api import PluginNotFound
 from tidelock.connect.rest.connectors import text_values
 from tidelock.connect.rest.routing import Reply, Request, Route
-from tidelock.connect.runtime.cluster import cluster_id
 from tidelock.connect.runtime.errors import InvalidConfig
 from tidelock.connect.runtime.herder import StandaloneHerder
 from tidelock.connect.runtime.plugins import Plugin, Plugins, connector_kind
@@ -41,6 +40,8 @@ class PluginsResource:
     async def root(self, request: Request) -> Reply:
         """Version and the cluster's id; null while no broker answers."""
         if self._cluster_id is None:
+            from tidelock.connect.runtime.cluster import cluster_id  # codecs that nothing else here needs
+
             self._cluster_id = await cluster_id(self._herder.settings.bootstrap_servers)
         found = {"version": __version__, "commit": "tidelock", "kafka_cluster_id": self._cluster_id}
         return Reply(body=found)

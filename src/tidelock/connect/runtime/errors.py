@@ -7,9 +7,10 @@ Source: Kafka `org.apache.kafka.connect.runtime.rest.errors.ConnectExceptionMapp
 
 from __future__ import annotations
 
+import traceback
 from typing import ClassVar
 
-from tidelock.errors import ConflictError, NotFoundError, RefusedError, UsageError
+from tidelock.errors import ConflictError, NotFoundError, RefusedError, TidelockError, UsageError
 
 
 class InvalidConfig(UsageError):
@@ -38,3 +39,10 @@ class TrackingDisabled(RefusedError):
 
     code = "TID-511"
     status: ClassVar[int] = 403
+
+
+def trace_of(error: BaseException) -> str:
+    """Return what the status shows: the three lines of our own errors, the traceback of all others."""
+    if isinstance(error, TidelockError):
+        return f"{error.code} {error}"
+    return "".join(traceback.format_exception(error))

@@ -12,45 +12,29 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
 from tidelock.connect.api import Connector, ConnectorContext
-from tidelock.connect.runtime.errors import ConnectorExists, InvalidConfig, TrackingDisabled, UnknownConnector
+from tidelock.connect.runtime.entries import PAUSED, STARTED, STOPPED, TARGET_STATES, ConnectorEntry
+from tidelock.connect.runtime.errors import (
+    ConnectorExists,
+    InvalidConfig,
+    TrackingDisabled,
+    UnknownConnector,
+    trace_of,
+)
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.processes import ForkServer
 from tidelock.connect.runtime.restart import RestartPolicy
 from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSettings
 from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
-from tidelock.connect.runtime.task_process import trace_of
 from tidelock.connect.runtime.validation import HIDDEN, Checked, Config, check, secret_keys
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
-
-STARTED, PAUSED, STOPPED = "STARTED", "PAUSED", "STOPPED"
-TARGET_STATES = {STARTED: State.RUNNING, PAUSED: State.PAUSED, STOPPED: State.STOPPED}
-
-
-@dataclass(slots=True)
-class ConnectorEntry:
-    """One connector as the herder knows it."""
-
-    name: str
-    config: dict[str, str]
-    target: str
-    kind: str = "unknown"
-    state: State = State.UNASSIGNED
-    trace: str | None = None
-    connector: Connector | None = None
-    secrets: set[str] = field(default_factory=set)
-    tasks: list[TaskSupervisor] = field(default_factory=list)
-    topics: set[str] = field(default_factory=set)
-    version: str | None = None
-    lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class StandaloneHerder:
@@ -88,6 +72,7 @@ class StandaloneHerder:
 
     async def start(self) -> None:
         """Start the connectors that were configured before, without waiting for them."""
+        self._loop = asyncio.get_running_loop()
         for name, (config, target) in self._configs.entries().items():
             entry = self._entries[name] = ConnectorEntry(name, config, target)
             self._spawn(self._start_entry(entry))
@@ -108,71 +93,29 @@ class StandaloneHerder:
 
     def info(self, name: str) -> dict[str, Any]:
         """Return Kafka's ConnectorInfo."""
-        entry = self._entry(name)
-        return {
-            "name": name,
-            "config": self.config(name),
-            "tasks": [{"connector": name, "task": task.status.number} for task in entry.tasks],
-            "type": entry.kind,
-        }
+        return self._entry(name).info()
 
     def config(self, name: str) -> dict[str, str]:
         """Return a connector's configuration; passwords are not shown."""
         entry = self._entry(name)
-        return {key: HIDDEN if key in entry.secrets else value for key, value in entry.config.items()}
+        return entry.shown(entry.config)
 
     def status(self, name: str) -> dict[str, Any]:
         """Return Kafka's ConnectorStateInfo."""
-        entry = self._entry(name, "No status found for connector {}")
-        state: dict[str, Any] = {
-            "state": entry.state.value,
-            "worker_id": self.worker_id,
-            "version": entry.version,
-        }
-        if entry.trace is not None:
-            state["trace"] = entry.trace
-        return {
-            "name": name,
-            "connector": state,
-            "tasks": [self._task_state(entry, task.status) for task in entry.tasks],
-            "type": entry.kind,
-        }
+        return self._entry(name, "No status found for connector {}").status(self.worker_id)
 
     def task_status(self, name: str, number: int) -> dict[str, Any]:
         """Return Kafka's TaskState of one task."""
         task = self._task(name, number, "No status found for task {}-{}")
-        return self._task_state(self._entry(name), task.status)
+        return self._entry(name).task_state(task.status, self.worker_id)
 
     def task_infos(self, name: str) -> list[dict[str, Any]]:
         """Return Kafka's TaskInfo of every task."""
-        entry = self._entry(name)
-        return [
-            {
-                "id": {"connector": name, "task": task.status.number},
-                "config": {
-                    key: HIDDEN if key in entry.secrets else value for key, value in task.status.props.items()
-                },
-            }
-            for task in entry.tasks
-        ]
+        return self._entry(name).task_infos()
 
     def progress(self, name: str) -> dict[str, Any]:
         """Return, per task, its process, how many records it moved, and its restarts with the last reason."""
-        entry = self._entry(name)
-        return {
-            "name": name,
-            "tasks": [
-                {
-                    "id": task.status.number,
-                    "state": task.status.state.value,
-                    "pid": task.status.pid,
-                    "records": task.status.records,
-                    "restarts": task.status.restarts,
-                    "last_error": task.status.last_error,
-                }
-                for task in entry.tasks
-            ],
-        }
+        return self._entry(name).progress()
 
     def source_offsets(self, name: str) -> list[dict[str, Any]]:
         """Return what is stored of a source connector: its partitions and their offsets."""
@@ -328,9 +271,12 @@ class StandaloneHerder:
             entry.state = State.STOPPED
             return
         configs = await self._start_instance(entry)
-        path = None if configs is None else self.plugins.connector(entry.config["connector.class"]).path
-        for number, props in enumerate(configs or []):
-            assert path is not None
+        if configs is not None:
+            self._start_tasks(entry, configs)
+
+    def _start_tasks(self, entry: ConnectorEntry, configs: list[dict[str, str]]) -> None:
+        path = self.plugins.connector(entry.config["connector.class"]).path
+        for number, props in enumerate(configs):
             task = self._supervisor(entry, number, props, path)
             entry.tasks.append(task)
             task.start(paused=entry.target == PAUSED)
@@ -356,7 +302,7 @@ class StandaloneHerder:
             entry.connector = None
         connector = self._describe(entry)()
         limit = ConnectorSettings.parse(entry.config, strict=False).tasks_max
-        connector.start(ConnectorContext(entry.name), entry.config)
+        connector.start(ConnectorContext(entry.name, self._reconfiguration_of(entry)), entry.config)
         configs = connector.task_configs(limit)
         if len(configs) > limit:
             raise InvalidConfig(
@@ -365,6 +311,26 @@ class StandaloneHerder:
             )
         entry.connector = connector
         return configs
+
+    def _reconfiguration_of(self, entry: ConnectorEntry) -> Callable[[], None]:
+        """Return what a connector calls, from any of its threads, when its tasks should be divided anew."""
+        loop = self._loop
+
+        def request() -> None:
+            loop.call_soon_threadsafe(lambda: self._spawn(self._reconfigure(entry)))
+
+        return request
+
+    async def _reconfigure(self, entry: ConnectorEntry) -> None:
+        async with entry.lock:
+            if entry.connector is None or self._entries.get(entry.name) is not entry:
+                return
+            limit = ConnectorSettings.parse(entry.config, strict=False).tasks_max
+            configs = await asyncio.to_thread(entry.connector.task_configs, limit)
+            if configs != [dict(task.status.props) for task in entry.tasks]:
+                tasks, entry.tasks = entry.tasks, []
+                await asyncio.gather(*(task.stop(self._grace) for task in tasks))
+                self._start_tasks(entry, configs)
 
     def _describe(self, entry: ConnectorEntry) -> type[Connector]:
         checked = check(self.plugins, {"connector.class": entry.config.get("connector.class")}, {})
@@ -435,15 +401,6 @@ class StandaloneHerder:
             if task.status.number == number:
                 return task
         raise UnknownConnector(text.format(name, number))
-
-    def _task_state(self, entry: ConnectorEntry, status: TaskStatus) -> dict[str, Any]:
-        made = {
-            "id": status.number,
-            "state": status.state.value,
-            "worker_id": self.worker_id,
-            "version": entry.version,
-        }
-        return made if status.trace is None else {**made, "trace": status.trace}
 
     def _spawn(self, work: Any) -> asyncio.Task[None]:
         job: asyncio.Task[None] = asyncio.ensure_future(work)

@@ -12,7 +12,6 @@ import os
 import signal
 import socket
 import threading
-import traceback
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +19,7 @@ from tidelock.connect.api import SinkTaskContext, SourceTaskContext
 from tidelock.connect.runtime import kafka
 from tidelock.connect.runtime.batching import Batcher, Skipped, merged_properties
 from tidelock.connect.runtime.channel import Control
+from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.plugins import Plugins, new_converter
 from tidelock.connect.runtime.settings import (
     SinkConnectorSettings,
@@ -103,13 +103,6 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
         control.tell("failed", trace=trace_of(error))
         return EXIT_FAILED
     return 0
-
-
-def trace_of(error: BaseException) -> str:
-    """Return what the status shows: the three lines of our own errors, the traceback of all others."""
-    if isinstance(error, TidelockError):
-        return f"{error.code} {error}"
-    return "".join(traceback.format_exception(error))
 
 
 def _end_soon() -> None:

@@ -15,6 +15,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from tidelock.client import ClientSettings
 from tidelock.config import ConfigError, Key, Problem, Secret, Settings, nearest, parse_value
 from tidelock.connect.api import Connector, PluginNotFound
 from tidelock.connect.runtime.batching import merged_properties
@@ -142,6 +143,7 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
     checked.add(_kind_problems(checked.kind, config))
     given = {one: value for one, value in config.items() if value is not None}
     checked.add(_converter_problems(plugins, given, worker))
+    checked.add(_client_problems(checked.kind, given))
     if loaded is not None and not checked.errors:
         checked.add(loaded().validate(given))
     return checked
@@ -207,6 +209,21 @@ def _converter_problems(
                 Problem(f"{prefix}.{one.key}", one.value, one.why, one.nearest) for one in error.problems
             ]
     return problems
+
+
+def _client_problems(kind: str, config: Mapping[str, str]) -> list[Problem]:
+    """Check the client keys that a connector overrides."""
+    client = {"sink": "consumer", "source": "producer"}.get(kind)
+    prefix = f"{client}.override."
+    given = {name[len(prefix) :]: value for name, value in config.items() if name.startswith(prefix)}
+    try:
+        ClientSettings.parse(given)
+    except ConfigError as error:
+        return [
+            Problem(prefix + one.key, one.value, one.why, one.nearest and prefix + one.nearest)
+            for one in error.problems
+        ]
+    return []
 
 
 def _java_text(problem: Problem) -> str:

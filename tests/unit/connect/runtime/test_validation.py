@@ -50,6 +50,7 @@ def test_three_mistakes_are_three_errors_each_at_its_key() -> None:
         ({"errors.deadletterqueue.topic.name": "d"}, "errors.deadletterqueue.topic.name"),
         ({"connector.class": "FileStreamSnk"}, "connector.class"),
         ({"tasks.max": None}, "tasks.max"),
+        ({"consumer.override.max.poll.record": "5"}, "consumer.override.max.poll.record"),
     ],
 )
 def test_each_mistake_is_found_at_its_key(changes: dict[str, str | None], at: str) -> None:
