@@ -46,6 +46,7 @@ class Connection(asyncio.BufferedProtocol):
         "_buffer",
         "_closing",
         "_end",
+        "_last_used",
         "_muted",
         "_paused_reading",
         "_start",
@@ -68,6 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         self._paused_reading = False
         self._writable = True
         self._closing = False
+        self._last_used = broker.now().monotonic
 
     # -- asyncio ------------------------------------------------------------------------------------
 
@@ -150,6 +152,8 @@ class Connection(asyncio.BufferedProtocol):
     def _requests(self, view: memoryview, pos: int, end: int) -> int:
         """Handle the whole requests in view[pos:end]; returns where the rest begins."""
         broker = self._broker
+        handle, now = broker.node.handle, broker.now()
+        self._last_used = now.monotonic
         while end - pos >= 4 and not self._is_muted:
             (size,) = _size(view, pos)
             if size < 0 or size > broker.max_request_bytes:
@@ -159,7 +163,7 @@ class Connection(asyncio.BufferedProtocol):
             if stop > end:
                 break
             try:
-                reply = broker.node.handle(view[pos + 4 : stop], self.host, broker.now())
+                reply = handle(view[pos + 4 : stop], self.host, now)
             except RemoteProtocolError as error:
                 self._give_up(error.what)
                 return end
@@ -242,9 +246,11 @@ class Connection(asyncio.BufferedProtocol):
         self._view = memoryview(b"")
         self._start = self._end = 0
 
-    def trim(self) -> None:
-        """Give back the buffer of a connection that has nothing left over."""
-        if self._buffer is not None and self._start == self._end:
+    def housekeep(self, idle_since: float) -> None:
+        """Give back a buffer that holds nothing; end a connection that was silent since `idle_since`."""
+        if self.parked is None and self._last_used < idle_since:
+            self._give_up("it was idle")
+        elif self._buffer is not None and self._start == self._end:
             self._drop_buffer()
 
     def _regulate(self) -> None:

@@ -58,11 +58,16 @@ class Node:
     """One broker's state with everything that may be asked of it.
 
     Use `open`; the constructor takes a state that has been read back, and what that found.
+
+    Attributes:
+        has_new_deadlines: since the shell last looked, something may have got an earlier `wake_at`. Appends
+            and answered fetches never do, and they are nearly all requests.
     """
 
     def __init__(self, state: BrokerState, report: OpenReport, now: Instant) -> None:
         self.state = state
         self.report = report
+        self.has_new_deadlines = False
         self._holds = state.settings.tidelock_flush_policy == "group"
         self._held: list[Finished] = []
         self._flushing: list[Finished] = []
@@ -157,6 +162,7 @@ class Node:
             return self._data(
                 key, frame, 10 + max(length, 0), Call(version, correlation_id, "", client_host, now)
             )
+        self.has_new_deadlines = True
         header = read_request_header(frame)
         call = Call(version, correlation_id, header.client_id or "", client_host, now)
         request, _ = request_class(key).decode(frame, version, header.end)
@@ -174,6 +180,7 @@ class Node:
             raise MalformedMessage(f"a request is cut short or garbled: {error}") from error
         if isinstance(reply, ParkedFetch):
             self.state.purgatory.park(reply)
+            self.has_new_deadlines = True
         return reply
 
     def _answered_at_once(self, waiter: ParkedGroup) -> Chunks | Parked:

@@ -105,7 +105,16 @@ class Broker:
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
         self._schedule()
+        self._report()
         log.info("broker started", extra={"bootstrap": self.bootstrap, "folder": self.settings.log_dirs})
+
+    def _report(self) -> None:
+        """Tell the operator what the start found; nothing after a clean stop."""
+        report = self.node.report
+        for (topic, index), reason in report.offline.items():
+            log.error("partition %s-%d is offline: %s", topic, index, reason)
+        for (topic, index), reason in report.truncations.items():
+            log.warning("partition %s-%d was cut after an unclean stop: %s", topic, index, reason)
 
     def _advertised(self, sock: socket.socket) -> tuple[str, int]:
         if self.settings.advertised_listeners:
@@ -178,8 +187,10 @@ class Broker:
             self._deliver()
         if node.flush_is_due:
             self._start_flush()
-        if node.wake_at() < self._timer_at:
-            self._schedule()
+        if node.has_new_deadlines:
+            node.has_new_deadlines = False
+            if node.wake_at() < self._timer_at:
+                self._schedule()
 
     def _deliver(self) -> None:
         """Hand replies to their connections; each may go on with requests that finish others."""
@@ -208,13 +219,15 @@ class Broker:
             self._start_flush()
         if self._housekeeping_at <= now.monotonic:
             self._housekeeping_at = now.monotonic + HOUSEKEEPING_INTERVAL
-            self._housekeep()
+            self._housekeep(now)
         self._timer = None
         self._schedule()
 
-    def _housekeep(self) -> None:
+    def _housekeep(self, now: Instant) -> None:
+        limit = self.settings.connections_max_idle_ms
+        idle_since = now.monotonic - limit / 1000 if limit >= 0 else float("-inf")
         for connection in self.connections:
-            connection.trim()
+            connection.housekeep(idle_since)
 
     # -- durability ---------------------------------------------------------------------------------
 

@@ -22,6 +22,7 @@ from tidelock.broker.metadata import (
     INTERNAL_TOPICS,
     OFFSETS_TOPIC,
     MetadataLog,
+    MetadataRecord,
     PartitionsAdded,
     ProducerIdsReserved,
     Topic,
@@ -66,6 +67,7 @@ class BrokerState:
         endpoint: host and port that clients are told; the shell sets it once it listens.
         finished: parked requests that have got their reply; the node hands them to the shell.
         unflushed: partitions appended to since the last flush.
+        understaffed: topics that want more in-sync replicas than the one there is.
         append_count: grows with every append, so that the node sees whether a request has appended.
     """
 
@@ -84,6 +86,7 @@ class BrokerState:
         self.finished: list[tuple[Parked, Chunks]] = []
         self.unflushed: dict[Partition, None] = {}
         self.append_count = 0
+        self.understaffed: set[str] = set()
         self._next_producer_id = self.image.producer_ids_end
 
     # -- looking up ---------------------------------------------------------------------------------
@@ -143,14 +146,22 @@ class BrokerState:
         Raises:
             KafkaStorageError: the disk does not take it.
         """
-        topic_id = self._new_topic_id()
-        try:
-            self.metadata.commit(TopicCreated(name, topic_id.hex(), partitions, overrides))
-            topic = self.image.topics[name]
-            self.open_partitions(topic, now)
-        except OSError as error:
-            raise errors.KafkaStorageError(f"topic {name!r} cannot be created: {error.strerror}") from error
+        self.commit(TopicCreated(name, self._new_topic_id().hex(), partitions, overrides))
+        topic = self.image.topics[name]
+        self.open_partitions(topic, now)
+        self._configure(name)
         return topic
+
+    def commit(self, record: MetadataRecord) -> None:
+        """Make a change of the metadata durable and apply it.
+
+        Raises:
+            KafkaStorageError: the disk does not take it; nothing has changed.
+        """
+        try:
+            self.metadata.commit(record)
+        except OSError as error:
+            raise errors.KafkaStorageError(f"the metadata log cannot be written: {error.strerror}") from error
 
     def _new_topic_id(self) -> bytes:
         while True:
@@ -175,6 +186,7 @@ class BrokerState:
                 self.logs.delete(*key)
         for topic in self.image.topics.values():
             self.open_partitions(topic, now)
+            self._configure(topic.name)
         return report
 
     def open_partitions(self, topic: Topic, now: Instant) -> None:
@@ -190,12 +202,13 @@ class BrokerState:
 
     def add_partitions(self, name: str, count: int, now: Instant) -> None:
         """Raise a topic's partition count to `count`."""
-        self.metadata.commit(PartitionsAdded(name, count))
+        self.commit(PartitionsAdded(name, count))
         self.open_partitions(self.image.topics[name], now)
 
     def delete_topic(self, name: str, now: Instant) -> None:
         """Delete a topic, its data and every position in it."""
-        self.metadata.commit(TopicDeleted(name))
+        self.commit(TopicDeleted(name))
+        self.understaffed.discard(name)
         for index, partition in enumerate(self.partitions.pop(name, [])):
             if partition is not None:
                 self.wake(self.purgatory.disturbed(partition))
@@ -205,7 +218,7 @@ class BrokerState:
 
     def configure_topic(self, name: str, overrides: dict[str, str]) -> None:
         """Replace a topic's config overrides."""
-        self.metadata.commit(TopicConfigured(name, overrides))
+        self.commit(TopicConfigured(name, overrides))
         self._configure(name)
 
     def configure_all(self) -> None:
@@ -218,6 +231,9 @@ class BrokerState:
         for partition in self.partitions[name]:
             if partition is not None:
                 partition.configure(settings)
+        overrides = self.image.topics[name].configs
+        wanted = configs.effective(self.settings, self.image.broker_configs, overrides).min_insync_replicas
+        (self.understaffed.add if wanted > 1 else self.understaffed.discard)(name)
 
     def log_settings(self, name: str) -> LogSettings:
         """What the log of a topic obeys."""
@@ -271,12 +287,7 @@ class BrokerState:
             KafkaStorageError: the disk does not take the reservation.
         """
         if self._next_producer_id >= self.image.producer_ids_end:
-            try:
-                self.metadata.commit(ProducerIdsReserved(self._next_producer_id + PRODUCER_ID_BLOCK))
-            except OSError as error:
-                raise errors.KafkaStorageError(
-                    f"no producer ids can be reserved: {error.strerror}"
-                ) from error
+            self.commit(ProducerIdsReserved(self._next_producer_id + PRODUCER_ID_BLOCK))
         self._next_producer_id += 1
         return self._next_producer_id - 1
 

@@ -75,5 +75,5 @@ class Resource:
         if self.is_topic:
             self.state.configure_topic(self.name, values)
         else:
-            self.state.metadata.commit(BrokerConfigured(values))
+            self.state.commit(BrokerConfigured(values))
             self.state.configure_all()

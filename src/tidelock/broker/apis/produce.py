@@ -14,11 +14,11 @@ Source: Kafka `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
 from __future__ import annotations
 
+from collections.abc import Set
 from struct import Struct
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.closing import CloseConnection
-from tidelock.broker.instant import Instant
 from tidelock.broker.log import Partition
 from tidelock.broker.metadata import INTERNAL_TOPICS
 from tidelock.broker.state import BrokerState, Chunks
@@ -26,6 +26,7 @@ from tidelock.protocol.error_codes import ErrorCode, KafkaError
 from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags, write_uvarint
 
 FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 9, 13
+NOBODY: Set[str] = frozenset()
 NOTHING: list[Partition | None] = []
 
 _short = Struct(">h").unpack_from
@@ -76,8 +77,9 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
         refusal = int(ErrorCode.INVALID_TXN_STATE)
     elif acks not in (-1, 0, 1):
         refusal = int(ErrorCode.INVALID_REQUIRED_ACKS)
+    understaffed = state.understaffed if acks == -1 else NOBODY
     out = bytearray(_pack_head(0, call.correlation_id))
-    request = _Appending(state, frame, version, refusal, call.now)
+    request = _Appending(state, frame, call, refusal, understaffed)
     if flexible:
         out.append(0)
         request.flexible_topics(pos, out)
@@ -96,18 +98,30 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
 class _Appending:
     """One request on its way through the log."""
 
-    __slots__ = ("extra", "failed", "frame", "now", "pack", "refusal", "state", "version", "with_start")
+    __slots__ = (
+        "extra",
+        "failed",
+        "frame",
+        "now_ms",
+        "pack",
+        "refusal",
+        "state",
+        "understaffed",
+        "version",
+        "with_start",
+    )
 
     def __init__(
-        self, state: BrokerState, frame: memoryview, version: int, refusal: int, now: Instant
+        self, state: BrokerState, frame: memoryview, call: Call, refusal: int, understaffed: Set[str]
     ) -> None:
         self.state = state
         self.frame = frame
-        self.version = version
+        self.version = call.version
         self.refusal = refusal
-        self.now = now
+        self.understaffed = understaffed
+        self.now_ms = call.now.wall_ms
         self.failed = False
-        self.pack, self.with_start, self.extra = _RESULTS[version]
+        self.pack, self.with_start, self.extra = _RESULTS[call.version]
 
     def classic_topics(self, pos: int, out: bytearray) -> None:
         """v3-8: fixed-size lengths."""
@@ -167,6 +181,8 @@ class _Appending:
     def _partitions(self, name: str) -> list[Partition | None] | int:
         if name in INTERNAL_TOPICS:
             return int(ErrorCode.INVALID_TOPIC_EXCEPTION)
+        if name in self.understaffed:
+            return int(ErrorCode.NOT_ENOUGH_REPLICAS)
         return self.state.partitions.get(name, NOTHING)
 
     def _partitions_by_id(self, topic_id: bytes) -> list[Partition | None] | int:
@@ -189,7 +205,7 @@ class _Appending:
             self._refuse(index, int(ErrorCode.KAFKA_STORAGE_ERROR), None, out)
             return
         try:
-            base, _, stamp, start, _ = partition.append(batch, self.now.wall_ms)
+            base, _, stamp, start, _ = partition.append(batch, self.now_ms)
         except KafkaError as error:
             self._refuse(index, error.error_code, error.what, out)
             return

@@ -30,6 +30,9 @@ from tidelock.broker.groups.state import Group, GroupState
 from tidelock.broker.instant import Instant
 from tidelock.protocol import error_codes as errors
 
+# Records of one batch of `__consumer_offsets`; only expiry and deletions have more, and they may be cut.
+BATCH_RECORDS = 1000
+
 Answers = list[tuple[object, Joined | Synced]]
 
 
@@ -100,13 +103,13 @@ class GroupCoordinator:
         """Make records durable and apply them.
 
         Raises:
-            KafkaError: they could not be appended; nothing has changed.
+            KafkaError: they could not be appended; nothing has changed, or only the start of a long list.
         """
-        if not records:
-            return
-        self.journal(records, now)
-        for record in records:
-            self.apply(record)
+        for start in range(0, len(records), BATCH_RECORDS):
+            part = records[start : start + BATCH_RECORDS]
+            self.journal(part, now)
+            for record in part:
+                self.apply(record)
 
     # -- requests -----------------------------------------------------------------------------------
 

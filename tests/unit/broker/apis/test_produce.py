@@ -9,6 +9,7 @@ import pytest
 from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
 from tidelock.broker.purgatory import Parked
 from tidelock.protocol.error_codes import ErrorCode as E
+from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from tidelock.protocol.primitives import MalformedMessage
 from tidelock.protocol.records import Producer, Record, build_batch, iter_records
@@ -115,6 +116,17 @@ def test_acks_that_do_not_exist(broker: MemoryBroker, acks: int) -> None:
     )
 
 
+def test_more_replicas_than_there_are(broker: MemoryBroker) -> None:
+    broker.create("safe", min_insync_replicas="2")
+    for restarted in (False, True):
+        assert only(broker.produce("safe", b"x")).error_code == E.NOT_ENOUGH_REPLICAS
+        assert only(broker.produce("safe", b"x", acks=1)).error_code == 0
+        if not restarted:
+            broker.restart()
+    broker.state.configure_topic("safe", {})
+    assert only(broker.produce("safe", b"x")).error_code == 0
+
+
 def test_transactions_are_refused(broker: MemoryBroker) -> None:
     request = produce_request("t", batch(b"x"))
     request.transactional_id = "mine"
@@ -142,8 +154,6 @@ def test_a_full_disk_is_an_error_of_the_partition(broker: MemoryBroker) -> None:
 
 @pytest.mark.parametrize("version", [3, 8, 9, 13])
 def test_a_request_that_is_cut_short_ends_the_connection(broker: MemoryBroker, version: int) -> None:
-    from tidelock.protocol.frame import encode_request
-
     request = produce_request("t", batch(b"x"))
     request.topic_data[0].topic_id = broker.state.image.topics["t"].topic_id
     whole = encode_request(request, version, 1, "c")[4:]

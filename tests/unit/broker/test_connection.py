@@ -1,0 +1,231 @@
+"""One connection without a socket: pieces, order, muting, slow readers, limits, memory."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, cast
+
+import pytest
+
+from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
+from tidelock.broker.connection import MUTED_RESERVE_BYTES, SHARED_BYTES, TRUSTED_BYTES, Connection
+from tidelock.broker.instant import Instant
+from tidelock.broker.node import Node
+from tidelock.protocol.frame import encode_request
+from tidelock.protocol.messages.metadata import MetadataRequest
+from tidelock.protocol.records import Record, build_batch
+
+
+class FakeTransport(asyncio.Transport):
+    """Keeps what is written; knows whether it reads and whether it is closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = bytearray()
+        self.reads = True
+        self.closed = False
+
+    def write(self, data: Any) -> None:
+        self.sent += data
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+    def close(self) -> None:
+        self.closed = True
+
+    def get_extra_info(self, name: str, default: Any = None) -> Any:
+        return ("127.0.0.1", 4711) if name == "peername" else default
+
+
+class FakeServer:
+    """What a connection needs of its broker."""
+
+    def __init__(self, memory: MemoryBroker) -> None:
+        self.memory = memory
+        self.max_request_bytes = 10 << 20
+        self.shared_view = memoryview(bytearray(SHARED_BYTES))
+        self.connections: set[Connection] = set()
+
+    @property
+    def node(self) -> Node:
+        return self.memory.node
+
+    def now(self) -> Instant:
+        return self.memory.now()
+
+    def connected(self, connection: Connection) -> None:
+        self.connections.add(connection)
+
+    def disconnected(self, connection: Connection) -> None:
+        self.connections.discard(connection)
+
+    def after_input(self) -> None:
+        for parked, chunks in self.node.take_finished():
+            owner = parked.owner
+            if isinstance(owner, Connection) and owner.parked is parked:
+                owner.finished(chunks)
+
+
+class Client:
+    """The other end of one connection."""
+
+    def __init__(self, server: FakeServer) -> None:
+        self.server = server
+        self.transport = FakeTransport()
+        self.queue = bytearray()
+        self.connection = Connection(cast("Any", server))
+        self.connection.connection_made(self.transport)
+
+    def send(self, data: bytes | bytearray, piece: int = 1 << 30) -> None:
+        """Hand bytes to the kernel."""
+        self.queue += data
+        self.deliver(piece)
+
+    def deliver(self, piece: int = 1 << 30) -> None:
+        """Do what the loop does: only while the connection reads, and only what fits its buffer."""
+        while self.queue and self.transport.reads and not self.transport.closed:
+            buffer = self.connection.get_buffer(-1)
+            size = min(len(self.queue), len(buffer), piece)
+            assert size > 0
+            buffer[:size] = self.queue[:size]
+            del self.queue[:size]
+            self.connection.buffer_updated(size)
+
+    def replies(self) -> list[int]:
+        """The correlation ids of the whole replies received."""
+        found, data = [], bytes(self.transport.sent)
+        while data:
+            size = int.from_bytes(data[:4], "big")
+            found.append(int.from_bytes(data[4:8], "big"))
+            data = data[4 + size :]
+        return found
+
+
+@pytest.fixture
+def server() -> FakeServer:
+    memory = MemoryBroker()
+    memory.create("t", 1)
+    return FakeServer(memory)
+
+
+@pytest.fixture
+def client(server: FakeServer) -> Client:
+    return Client(server)
+
+
+def metadata(correlation_id: int) -> bytes:
+    return bytes(encode_request(MetadataRequest(topics=[]), 5, correlation_id))
+
+
+def waiting_fetch(correlation_id: int, offset: int = 0) -> bytes:
+    return bytes(encode_request(fetch_request("t", offset, max_wait_ms=500), 11, correlation_id))
+
+
+def big_produce(correlation_id: int, size: int) -> bytes:
+    batch = build_batch([Record(0, START_MS, None, b"x" * size)])
+    return bytes(encode_request(produce_request("t", batch), 7, correlation_id))
+
+
+@pytest.mark.parametrize("piece", [1, 3, 7, 50, 1 << 20])
+def test_requests_in_pieces_of_any_size(client: Client, piece: int) -> None:
+    client.send(b"".join(metadata(number) for number in range(10)), piece)
+    assert client.replies() == list(range(10))
+
+
+def test_replies_keep_the_order_of_the_requests(server: FakeServer, client: Client) -> None:
+    client.send(metadata(1) + waiting_fetch(2) + metadata(3) + metadata(4))
+    assert client.replies() == [1]
+    client.send(metadata(5))
+    assert client.replies() == [1]
+    Client(server).send(big_produce(9, 10))
+    assert client.replies() == [1, 2, 3, 4, 5]
+
+
+def test_a_large_request_in_pieces(client: Client, server: FakeServer) -> None:
+    server.memory.state.configure_topic("t", {"max.message.bytes": str(9 << 20)})
+    client.send(big_produce(1, 5 << 20) + metadata(2), 100_000)
+    client.send(big_produce(3, 5 << 20))
+    assert client.replies() == [1, 2, 3]
+    assert server.memory.state.partition("t", 0).log_end_offset == 2
+
+
+def test_a_muted_client_is_read_up_to_a_reserve(server: FakeServer, client: Client) -> None:
+    client.send(waiting_fetch(1))
+    number = 1
+    while client.transport.reads:
+        number += 1
+        client.send(metadata(number))
+    assert number * len(metadata(0)) >= MUTED_RESERVE_BYTES
+    Client(server).send(big_produce(9, 10))
+    assert client.transport.reads
+    client.deliver()
+    assert client.replies() == list(range(1, number + 1))
+
+
+def test_a_client_that_does_not_read_is_not_served(client: Client) -> None:
+    client.connection.pause_writing()
+    client.send(metadata(1) + metadata(2))
+    assert client.replies() == []
+    client.connection.resume_writing()
+    assert client.replies() == [1, 2]
+
+
+@pytest.mark.parametrize("size", [-1, -(1 << 31), (10 << 20) + 1, (1 << 31) - 1])
+def test_an_impossible_size_ends_the_connection(client: Client, size: int) -> None:
+    client.send(size.to_bytes(4, "big", signed=True) + bytes(100))
+    assert client.transport.closed
+
+
+def test_nothing_is_handled_after_the_end(client: Client) -> None:
+    client.send(metadata(1) + b"\0\0\0\x0a\x03\xe7" + bytes(8) + metadata(2))
+    assert client.transport.closed
+    client.connection.resume_writing()
+    assert client.replies() == [1]
+
+
+def test_memory_follows_what_arrives_not_what_is_announced(client: Client) -> None:
+    client.send((9 << 20).to_bytes(4, "big") + bytes(1000))
+    assert len(client.connection.get_buffer(-1)) <= TRUSTED_BYTES
+    client.send(bytes(3 << 20), 100_000)
+    assert len(client.connection.get_buffer(-1)) <= 6 << 20
+
+
+def test_a_client_that_leaves_is_forgotten(server: FakeServer, client: Client) -> None:
+    client.send(waiting_fetch(1))
+    client.connection.connection_lost(None)
+    assert server.connections == set()
+    assert server.node.state.purgatory.waiting == {}
+
+
+def test_idle_connections_end_and_waiting_ones_do_not(server: FakeServer, client: Client) -> None:
+    waiting = Client(server)
+    waiting.send(waiting_fetch(1))
+    server.memory.seconds = 100.0
+    for one in (client, waiting):
+        one.connection.housekeep(idle_since=50.0)
+    assert (client.transport.closed, waiting.transport.closed) == (True, False)
+
+
+def test_an_empty_buffer_is_given_back(client: Client, server: FakeServer) -> None:
+    client.send(metadata(1), 10)
+    client.connection.housekeep(idle_since=-1.0)
+    assert client.connection.get_buffer(-1) is server.shared_view
+
+
+def test_records_that_could_not_be_made_durable_end_the_connection() -> None:
+    memory = MemoryBroker(tidelock_flush_policy="group")
+    memory.create("t", 1)
+    server = FakeServer(memory)
+    client = Client(server)
+    client.send(big_produce(1, 10))
+    job = memory.node.begin_flush()
+    assert job is not None
+    memory.files.fail("sync")
+    job.run()
+    memory.node.end_flush(job)
+    server.after_input()
+    assert (client.replies(), client.transport.closed) == ([], True)
