@@ -49,3 +49,14 @@ def test_api_versions_answers_from_the_registry(version: int) -> None:
     if version >= 3:
         assert response.finalized_features_epoch >= 0
         assert [one.name for one in response.finalized_features] == ["metadata.version"]
+
+
+def test_the_compatibility_table_is_complete() -> None:
+    page = Path(__file__).resolve().parents[4] / "docs" / "compat" / "kafka.md"
+    rows = re.findall(r"^\| (\d+) \| (\w+) \| ([\d-]+) \|", page.read_text(), re.MULTILINE)
+
+    def versions(api: ServedApi) -> str:
+        low, high = api.min_version, api.max_version
+        return str(high) if low == high else f"{low}-{high}"
+
+    assert rows == [(str(api.key), APIS[api.key].name, versions(api)) for api in SERVED]
