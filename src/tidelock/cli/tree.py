@@ -31,6 +31,10 @@ TREE: dict[str, Leaf | Branch] = {
     "up": Leaf("Run registry, broker and Connect on this machine until Ctrl-C.", "tidelock.cli.up.command"),
     "down": Leaf("Stop what `tidelock up` runs in a data folder.", "tidelock.cli.down"),
     "status": Leaf("Show what runs: parts, processes, addresses, health, memory.", "tidelock.cli.status"),
+    "demo": Leaf(
+        "Tell the order story in five acts, with real processes, real kills and a proof.",
+        "tidelock.cli.demo.command",
+    ),
     "logs": Leaf("Show what the parts wrote to their logs.", "tidelock.cli.logs"),
     "verify": Leaf(
         "Compare a table of one or more sources with a target, row by row.", "tidelock.cli.verify"

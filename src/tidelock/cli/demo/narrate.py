@@ -83,6 +83,15 @@ class Narrator:
         _write(self._err, f"{ERASE_LINE}     [{bar}] {text}")
         self._drawn = True
 
+    def note(self, text: str) -> None:
+        """Show a passing remark: in place on a terminal, every five seconds elsewhere."""
+        now = self._now()
+        if now - self._drawn_at < (REDRAW_EVERY if self._bar else LINE_EVERY):
+            return
+        self._drawn_at = now
+        _write(self._err, f"{ERASE_LINE}     {text}" if self._bar else f"     {text}\n")
+        self._drawn = self._bar
+
     def result(self, act: ActResult, extra: dict[str, Any] | None = None) -> None:
         """Close an act: in JSON mode this prints its object."""
         self._clear()

@@ -1,0 +1,60 @@
+"""What stands between the command line and the story: check everything, claim the folder, run, say the result.
+
+The order matters: arguments, folder, common database and orders are checked before anything is written, and
+everything is written before anything is started.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy.engine import URL
+
+from tidelock.cli.demo import database, story
+from tidelock.cli.demo.acts import split
+from tidelock.cli.demo.folder import DemoFolder
+from tidelock.cli.demo.narrate import Narrator
+from tidelock.cli.demo.orders import OrderBook, generate_orders, read_orders
+from tidelock.runtime import SystemClock
+
+INTERRUPTED = 130
+
+
+def play(
+    *, orders_file: Path | None, db: str | None, data: Path, count: int, seed: int, step: bool, output: str
+) -> int:
+    """Check, claim, run; returns the exit code."""
+    clock = SystemClock()
+    narrator = Narrator(as_json=output == "json", step=step, monotonic=clock.monotonic)
+    folder = DemoFolder(data)
+    common = database.parse_url(db) if db else URL.create("sqlite", database=str(folder.path / "common.db"))
+    if db:
+        database.check_reachable(common)
+    book = read(orders_file, narrator) if orders_file else generate_orders(count, seed)
+    split(book)
+    folder.claim()
+    try:
+        return tell(story.Plan(book, folder, common, clock), narrator)
+    finally:
+        folder.release()
+
+
+def read(path: Path, narrator: Narrator) -> OrderBook:
+    """Read the orders file and say that it is read."""
+    narrator.say(f"reading {path}")
+    return read_orders(path, progress=lambda lines: narrator.note(f"{lines:,} lines read"))
+
+
+def tell(plan: story.Plan, narrator: Narrator) -> int:
+    """Run the story and say where everything is."""
+    for name in plan.folder.edited:
+        narrator.say(f"{name} was edited since the last run: your version is used")
+    try:
+        passed = story.run(plan, narrator)
+    except story.InterruptedStoryError:
+        narrator.say()
+        narrator.say(f"Interrupted; every process is stopped. Logs and data: {plan.folder.path}")
+        return INTERRUPTED
+    narrator.say()
+    narrator.say(f"Everything is kept in {plan.folder.path}: source, logs, databases, report.html")
+    return 0 if passed else 1
