@@ -19,13 +19,24 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from tidelock.http import CallError, Called, ConnectFailed, InDoubt, NoInstance, Policy, at, connect, register
+from tidelock.http import (
+    CallError,
+    CallSettings,
+    Called,
+    ConnectFailed,
+    InDoubt,
+    NoInstance,
+    Policy,
+    at,
+    connect,
+    register,
+)
 from tidelock.observe import subscribe
 
 SETTLE_SECONDS = 60.0
 ASK_AGAIN_SECONDS = 0.1
 
-orders = connect(Orders, policy=Policy(balance="round_robin"))
+orders = connect(Orders, policy=Policy(call=CallSettings(load_balancer="round-robin")))
 figures: Counter[str] = Counter(retried=0, in_doubt=0, settled=0)
 
 
