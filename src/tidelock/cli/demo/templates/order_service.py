@@ -26,6 +26,7 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 from tidelock.connect.api import Schema
+from tidelock.discovery.settings import InstanceSettings
 from tidelock.http import mount, register
 from tidelock.sync import Outbox, Relay
 
@@ -167,5 +168,6 @@ app = Starlette(routes=[Route("/outbox", outbox)], lifespan=run_relay)
 mount(app, desk)
 
 if __name__ == "__main__":
-    register(app, "order-service", instance_id=NAME, port=PORT, renewal_interval=1, duration=3)
+    lease = InstanceSettings(instance_id=NAME, renewal_interval=1.0, lease_duration=3.0)
+    register(app, "order-service", port=PORT, instance=lease)
     uvicorn.run(app, port=PORT, log_level="warning", access_log=False)
