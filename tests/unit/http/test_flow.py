@@ -297,3 +297,15 @@ def test_the_list_of_instances_is_read_before_every_attempt() -> None:
     play = Play(first(replaced, ok))
     assert play(POST, state).status == 200
     assert ids(play.sends) == ["i0", "i1"]
+
+
+def test_the_breaker_neither_refuses_pinned_calls_nor_learns_from_them() -> None:
+    state = service()
+    play = Play(REFUSED)
+    for _ in range(60):
+        with pytest.raises(ConnectFailed):
+            play(POST, state, pinned="i1")
+    assert state.breakers == {}
+    play.answer = ok
+    assert play(POST, state).status == 200
+    assert play(POST, state, pinned="i1").status == 200

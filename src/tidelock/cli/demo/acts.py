@@ -31,6 +31,12 @@ CATCH_UP_TIMEOUT = 300.0
 EVICTION_TIMEOUT = 15.0
 
 
+class BrokenStoryError(TidelockError):
+    """An act that all others build on failed."""
+
+    code = "TID-716"
+
+
 @dataclass(slots=True)
 class Stage:
     """What every act needs."""
@@ -104,7 +110,7 @@ async def act_one(stage: Stage, customer: int, first: Sequence[Order]) -> None:
         and sum(by_instance.values()) == len(first)
         and max(counts) < len(first)
     )
-    finish(stage, act)
+    finish(stage, act, essential=True)
 
 
 async def act_two(stage: Stage, customer: int) -> None:
@@ -129,7 +135,7 @@ async def act_two(stage: Stage, customer: int) -> None:
     )
     act.figures = {"answers": counts, "sink_running_after": running_after, "carried_after": seconds}
     act.ok = set(counts) == {stage.load.tally.accepted} and len(dict(answers)) == len(ORDER_SERVICES)
-    finish(stage, act)
+    finish(stage, act, essential=True)
 
 
 async def act_three(stage: Stage, orders: Sequence[Order]) -> None:
@@ -247,13 +253,16 @@ async def kill_broker(stage: Stage, act: ActResult) -> None:
 async def kill_sink(stage: Stage, act: ActResult) -> None:
     """SIGKILL the process of the sink's task and wait until Connect runs it again."""
     world = stage.world
-    pid = await sink_pid(world)
+    pid = world.sink_pid()
+    if not pid:
+        stage.narrator.line(act, "the sink's process cannot be found on this system: it is not killed")
+        return
     stored = await asyncio.to_thread(world.common.count)
     os.kill(pid, signal.SIGKILL)
     stage.mark("kill -9 sink task", is_kill=True)
 
     async def goes_on() -> bool:
-        return await asyncio.to_thread(world.common.count) > stored and await sink_pid(world) not in (0, pid)
+        return await asyncio.to_thread(world.common.count) > stored and world.sink_pid() not in (0, pid)
 
     seconds = await world.until("the sink goes on", goes_on, world.platform)
     stage.mark("sink back")
@@ -357,18 +366,22 @@ async def sink_status(world: World) -> Any:
     return await world.ask(f"{world.addresses['connect']}/connectors/{CONNECTOR}/status")
 
 
-async def sink_pid(world: World) -> int:
-    """Return the process id of the sink's task, 0 while there is none."""
-    tasks = (await sink_status(world))["tasks"]
-    return int(tasks[0].get("pid") or 0) if tasks else 0
+def finish(stage: Stage, act: ActResult, *, essential: bool = False) -> None:
+    """Close an act.
 
-
-def finish(stage: Stage, act: ActResult) -> None:
-    """Close an act."""
+    Raises:
+        BrokenStoryError: an essential act did not show what it promises, so the rest would prove nothing.
+    """
     act.ended = stage.world.elapsed
     if not act.ok:
         stage.narrator.line(act, "NOT AS PROMISED: " + json.dumps(act.figures, default=str))
     stage.narrator.result(act)
+    if essential and not act.ok:
+        raise BrokenStoryError(
+            f"act {act.act} did not show what it promises",
+            where=str(stage.world.folder / "logs"),
+            hint="read the logs",
+        )
 
 
 def chunks(orders: Sequence[Order], size: int) -> Iterator[list[Order]]:

@@ -33,7 +33,9 @@ DEFAULT_COUNT, LEAST_COUNT = 3000, 50
     type=click.Path(path_type=Path),
     help="Replay a CSV file of order lines (may be .gz) instead of made-up orders.",
 )
-@click.option("--db", metavar="URL", help="The common database: PostgreSQL, MariaDB or MySQL instead of SQLite.")
+@click.option(
+    "--db", metavar="URL", help="The common database: PostgreSQL, MariaDB or MySQL instead of SQLite."
+)
 @click.option(
     "--data",
     metavar="DIR",
@@ -42,11 +44,21 @@ DEFAULT_COUNT, LEAST_COUNT = 3000, 50
     show_default=DEFAULT_DATA,
     help="Keeps the services' source, logs, databases and report.html; cleaned by the next run.",
 )
-@click.option("--count", default=DEFAULT_COUNT, show_default=True, type=click.IntRange(LEAST_COUNT), help="How many orders to make up.")
+@click.option(
+    "--count",
+    default=DEFAULT_COUNT,
+    show_default=True,
+    type=click.IntRange(LEAST_COUNT),
+    help="How many orders to make up.",
+)
 @click.option("--seed", default=1, show_default=True, help="Makes up other orders.")
 @click.option("--step", is_flag=True, help="Wait for Enter between the acts.")
 @click.option(
-    "-o", "output", type=click.Choice(["text", "json"]), default="text", show_default=True,
+    "-o",
+    "output",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
     help="json prints one object per act.",
 )
 def command(**options: object) -> int:

@@ -43,6 +43,25 @@ def _name(pid: int, names: Mapping[int, str], parents: Mapping[int, int]) -> str
     return None
 
 
+def descendant(ancestor: int, name_prefix: str) -> int:
+    """Return the process id of a descendant whose name begins so, 0 when there is none (or no /proc)."""
+    parents = _parents()
+    for pid in parents:
+        above = parents[pid]
+        while above and above != ancestor:
+            above = parents.get(above, 0)
+        if above == ancestor and _comm(pid).startswith(name_prefix):
+            return pid
+    return 0
+
+
+def _comm(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""  # it ended meanwhile
+
+
 def _parents() -> dict[int, int]:
     found: dict[int, int] = {}
     for entry in Path("/proc").iterdir() if Path("/proc").is_dir() else ():
@@ -62,17 +81,5 @@ def _peak_bytes(pid: int) -> int:
         return 0  # it ended meanwhile
     for line in status.splitlines():
         if line.startswith("VmHWM:"):
-            return int(line.split()[1]) * 1024
-    return 0
-
-
-def rss_bytes(pid: int) -> int:
-    """Return the resident memory of one process now, 0 when it is gone."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text()
-    except OSError:
-        return 0
-    for line in status.splitlines():
-        if line.startswith("VmRSS:"):
             return int(line.split()[1]) * 1024
     return 0

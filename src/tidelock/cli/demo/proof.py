@@ -64,15 +64,16 @@ async def act_five(stage: Stage) -> None:
     sums = await asyncio.to_thread(world.common.sums)
     distinct = await asyncio.to_thread(world.common.distinct)
     seconds = world.elapsed
-    record.differences = [dict(difference) for difference in report.to_dict().get("rows", [])]
+    found = report.to_dict()
+    record.differences = found["differences"]
     act.figures = {
         "orders": len(book.orders),
         "accepted": stage.load.tally.accepted,
         "in_database": sums.orders,
-        "missing": report.missing,
-        "extra": report.extra,
-        "different": report.different,
-        "duplicate": sums.orders - distinct,
+        "missing": found["missing"],
+        "extra": found["extra"],
+        "different": found["different"] + found["conflict"],
+        "duplicate": sums.orders - distinct + found["duplicates"],
         "out_of_order_per_key": topic.out_of_order,
         "events": topic.events,
         "events_twice": topic.duplicates,
@@ -107,7 +108,10 @@ def tell(stage: Stage, sources: str, target: str) -> None:
     world.look_at_memory()
     record.peak_memory = dict(sorted(world.memory.peaks.items()))
     peaks = " · ".join(f"{name} {size / 2**20:.0f}" for name, size in record.peak_memory.items())
-    line(act, f"{figures['seconds']:.1f} s in all, {figures['orders_per_second']:,} orders/s · peak MB: {peaks}")
+    line(
+        act,
+        f"{figures['seconds']:.1f} s in all, {figures['orders_per_second']:,} orders/s · peak MB: {peaks}",
+    )
     line(act, "PASS" if act.ok and record.ok else "FAIL")
     act.ended = world.elapsed
     figures["peak_memory_bytes"] = record.peak_memory

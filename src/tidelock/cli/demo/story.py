@@ -87,7 +87,9 @@ async def _interruptible(plan: Plan, narrator: Narrator, record: RunRecord) -> N
 async def _play(stage: acts.Stage) -> None:
     world, narrator = stage.world, stage.narrator
     customer, first, half, rest = acts.split(stage.book)
-    narrator.say(f"{len(stage.book.orders):,} orders with {stage.book.line_count:,} lines, {stage.book.source}")
+    narrator.say(
+        f"{len(stage.book.orders):,} orders with {stage.book.line_count:,} lines, {stage.book.source}"
+    )
     await world.start()
     narrator.say(
         f"registry {world.addresses['registry']} · broker {world.addresses['broker']}"

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from tidelock.cli.demo.database import OrdersTable
-from tidelock.cli.demo.memory import MemoryWatch
+from tidelock.cli.demo.memory import MemoryWatch, descendant
 from tidelock.cli.demo.services import DemoProcess, free_port
 from tidelock.errors import TidelockError
 from tidelock.http import CallError, Client
@@ -24,6 +24,8 @@ from tidelock.runtime import LOOPBACK, Clock
 CONNECTOR = "orders-sink"
 ORDER_SERVICES = ("order-service-1", "order-service-2")
 USER_SERVICE = "user-service"
+SINK_PROCESS = "tl-sink-"
+"""How Connect names the process of a sink's task."""
 START_TIMEOUT = 30.0
 POLL = 0.05
 
@@ -32,6 +34,12 @@ class NotInTimeError(TidelockError):
     """Something the story waits for did not happen in time."""
 
     code = "TID-714"
+
+
+class UnexpectedAnswerError(TidelockError):
+    """A process of the demo answered with an error; its log says why."""
+
+    code = "TID-715"
 
 
 class World:
@@ -126,6 +134,10 @@ class World:
             return {}
         return {str(name): int(pid) for name, pid in state.get("pids", {}).items() if name != "up"}
 
+    def sink_pid(self) -> int:
+        """Return the process id of the sink's task, 0 while there is none."""
+        return descendant(self.platform_pids().get("connect", 0), SINK_PROCESS)
+
     async def post_order(self, body: bytes) -> str | None:
         """Post one order to user-service; None when it was accepted, else the reason in a few words."""
         try:
@@ -135,8 +147,14 @@ class World:
         return None if response.status in (200, 201) else f"status {response.status}"
 
     async def ask(self, url: str) -> Any:
-        """GET a JSON document."""
+        """GET a JSON document.
+
+        Raises:
+            UnexpectedAnswerError: another status than 200.
+        """
         response = await self.client.get(url, timeout=10.0)
+        if response.status != 200:
+            raise UnexpectedAnswerError(f"status {response.status}: {response.text[:200]}", where=url)
         return json.loads(response.body)
 
     def url(self, name: str) -> str:
@@ -163,7 +181,7 @@ class World:
         async def healthy() -> bool:
             try:
                 return bool((await self.ask(f"{self.url(name)}/actuator/health"))["status"] == "UP")
-            except (CallError, ValueError):
+            except (CallError, UnexpectedAnswerError):
                 return False
 
         await self.until(f"{name} is up", healthy, process)

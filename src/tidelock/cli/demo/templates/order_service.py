@@ -14,6 +14,7 @@ import os
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC
 from decimal import Decimal
 from typing import Any
 
@@ -93,7 +94,9 @@ class OrderDesk(Orders):
             found = self.database.execute(question + "?", (customer,)).fetchone()[0]
         else:
             with self.common.connect() as connection:
-                found = connection.execute(sqlalchemy.text(question + ":customer"), {"customer": customer}).scalar()
+                found = connection.execute(
+                    sqlalchemy.text(question + ":customer"), {"customer": customer}
+                ).scalar()
         return Count(NAME, found)
 
     def insert(self, order: Order) -> bool:
@@ -102,13 +105,15 @@ class OrderDesk(Orders):
             "invoice_no": order.invoice_no,
             "customer_id": order.customer_id,
             "country": order.country,
-            "invoice_date": order.lines[0].at,
+            "invoice_date": order.lines[0].at.replace(tzinfo=UTC),
             "line_count": 0,
             "quantity": 0,
             "total": Decimal("0.000"),
         }
         try:
-            self.write("insert into orders values (:no, :customer, :country, :date, :lines, :quantity, :total)", row)
+            self.write(
+                "insert into orders values (:no, :customer, :country, :date, :lines, :quantity, :total)", row
+            )
         except sqlite3.IntegrityError:
             return False
         for begin in range(0, len(order.lines), PART):
@@ -116,7 +121,14 @@ class OrderDesk(Orders):
             self.database.executemany(
                 "insert into order_lines values (?, ?, ?, ?, ?, ?)",
                 [
-                    (order.invoice_no, begin + n, line.stock_code, line.description, line.quantity, str(line.unit_price))
+                    (
+                        order.invoice_no,
+                        begin + n,
+                        line.stock_code,
+                        line.description,
+                        line.quantity,
+                        str(line.unit_price),
+                    )
                     for n, line in enumerate(part, start=1)
                 ],
             )
@@ -125,7 +137,10 @@ class OrderDesk(Orders):
             row["total"] += sum(line.quantity * line.unit_price for line in part)
             event = "OrderAmended" if begin else "OrderPlaced"
             self.outbox.add(self.database, topic="orders", key=order.invoice_no, value=row, event=event)
-        self.write("update orders set line_count = :lines, quantity = :quantity, total = :total where invoice_no = :no", row)
+        self.write(
+            "update orders set line_count = :lines, quantity = :quantity, total = :total where invoice_no = :no",
+            row,
+        )
         return True
 
     def write(self, statement: str, row: dict[str, Any]) -> None:
@@ -136,7 +151,7 @@ class OrderDesk(Orders):
                 "no": row["invoice_no"],
                 "customer": row["customer_id"],
                 "country": row["country"],
-                "date": row["invoice_date"].isoformat(sep=" ", timespec="microseconds"),
+                "date": row["invoice_date"].strftime("%Y-%m-%d %H:%M:%S.%f"),
                 "lines": row["line_count"],
                 "quantity": row["quantity"],
                 "total": f"{row['total']:.3f}",
