@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 LOCK := requirements/dev.lock
+DEMO := src/tidelock/cli/demo/templates
 UV := $(shell command -v uv 2>/dev/null)
 
 .DEFAULT_GOAL := help
@@ -37,6 +38,7 @@ test: $(STAMP) ## all tests; what is not installed is skipped, counted and named
 check: $(STAMP) ## what CI runs first: format, lint, types, import contracts, house rules, unit tests
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
+	@MYPYPATH=$(DEMO) $(BIN)/mypy $(DEMO)/order_service.py $(DEMO)/user_service.py
 	@$(BIN)/lint-imports --no-cache
 	@$(BIN)/pytest -q tests/house tests/unit
 

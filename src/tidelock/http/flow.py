@@ -181,8 +181,8 @@ def call(request: Request, service: ServiceState, start: Start) -> Call:
     """
     started = start.now
     if start.pinned is not None:
-        # The caller insists on one instance, perhaps on one that is down just now and must be asked until it is
-        # back; what becomes of that says nothing about the service, so the breaker neither refuses nor learns.
+        # The caller insists on one instance, perhaps on one that is down just now and is asked until it is
+        # back. That says nothing about the service, so the breaker neither refuses nor learns.
         service.budget.deposit()
         return (yield from Attempts(request, service, start).run())
     breaker = service.breaker(request.group)

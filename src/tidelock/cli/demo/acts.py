@@ -1,7 +1,7 @@
-"""The five acts. Each drives the world, prints its lines, and returns whether it showed what it promises.
+"""The first four acts. Each drives the world, prints its lines, and says whether it showed what it promises.
 
 1 two instances, two databases, no queue: the answers flip.     2 a queue and a Connect sink: they agree.
-3 an instance is killed under load.    4 broker and sink are killed under load.    5 the proof (module `proof`).
+3 an instance is killed under load.    4 broker and sink are killed under load.    (5 is module `proof`.)
 
 An act's `ok` is a check of what was seen, never a constant: the run passes when all five hold.
 """
@@ -10,81 +10,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
-import signal
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
-from typing import Any
+from collections.abc import Sequence
 
-from tidelock.cli.demo.load import IN_FLIGHT, Load
-from tidelock.cli.demo.narrate import Narrator
-from tidelock.cli.demo.orders import Order, OrderBook
-from tidelock.cli.demo.record import ActResult, Event, RunRecord, Sample
-from tidelock.cli.demo.world import CONNECTOR, ORDER_SERVICES, USER_SERVICE, World
-from tidelock.errors import TidelockError
+from tidelock.cli.demo.kills import kill_broker, kill_instance, kill_sink
+from tidelock.cli.demo.orders import Order
+from tidelock.cli.demo.sink import CONNECTOR, create_sink
+from tidelock.cli.demo.stage import Stage, caught_up, finish, under_load
+from tidelock.cli.demo.world import ORDER_SERVICES, USER_SERVICE, World
 
-FIRST_ORDERS = 6
 ASK_TIMES = 6
-SAMPLE_EVERY = 0.25
-CATCH_UP_TIMEOUT = 300.0
-EVICTION_TIMEOUT = 15.0
-
-
-class BrokenStoryError(TidelockError):
-    """An act that all others build on failed."""
-
-    code = "TID-716"
-
-
-@dataclass(slots=True)
-class Stage:
-    """What every act needs."""
-
-    world: World
-    book: OrderBook
-    record: RunRecord
-    narrator: Narrator
-    load: Load
-    act: int = 0
-
-    def begin(self, number: int, title: str) -> ActResult:
-        """Open an act."""
-        self.act = number
-        result = ActResult(number, title, started=self.world.elapsed)
-        self.record.acts.append(result)
-        self.narrator.headline(number, title)
-        return result
-
-    def mark(self, label: str, *, is_kill: bool = False) -> None:
-        """Put a moment on the timeline."""
-        self.record.events.append(Event(self.world.elapsed, label, is_kill))
-
-    async def sample(self) -> None:
-        """Take samples and watch memory until cancelled."""
-        while True:
-            stored = await asyncio.to_thread(self.world.common.count)
-            self.record.samples.append(Sample(self.world.elapsed, self.load.tally.accepted, stored, self.act))
-            await asyncio.to_thread(self.world.look_at_memory)
-            await asyncio.sleep(SAMPLE_EVERY)
-
-
-def split(book: OrderBook) -> tuple[int, list[Order], list[Order], list[Order]]:
-    """Divide the orders: a customer and his first six, then two halves of the rest in their own order.
-
-    Raises:
-        TidelockError: there are not enough orders to tell the story.
-    """
-    found = book.busiest_customer(FIRST_ORDERS)
-    if found is None:
-        raise TidelockError(
-            f"no customer has {FIRST_ORDERS} orders, and the story needs one", where=book.source
-        )
-    customer, first = found
-    chosen = {order.invoice_no for order in first}
-    rest = [order for order in book.orders if order.invoice_no not in chosen]
-    middle = len(rest) // 2
-    return customer, first, rest[:middle], rest[middle:]
 
 
 async def act_one(stage: Stage, customer: int, first: Sequence[Order]) -> None:
@@ -143,69 +77,45 @@ async def act_three(stage: Stage, orders: Sequence[Order]) -> None:
     world, load = stage.world, stage.load
     victim = ORDER_SERVICES[1]
     act = stage.begin(3, f"kill -9 {victim} while {len(orders):,} orders flow")
-    before, accepted_before = await world.figures(), load.tally.accepted
-    began = world.elapsed
+    before, answered_before, began = await world.figures(), load.tally.answered, world.elapsed
 
-    async def disturb() -> None:
-        await passed(stage, accepted_before + len(orders) // 3)
-        world.services[victim].kill()
-        killed_at = load.tally.accepted
-        stage.mark(f"kill -9 {victim}", is_kill=True)
-        evicted = await world.until(
-            "the registry drops it", lambda: gone(world, victim), timeout=EVICTION_TIMEOUT
-        )
-        stage.mark(f"{victim} evicted")
-        stage.narrator.line(
-            act,
-            f"killed after {killed_at - accepted_before:,} orders; out of the registry {evicted:.1f} s later",
-        )
-        act.figures["evicted_after"] = round(evicted, 2)
-        world.services[victim].start()
-        await world.until_healthy(victim)
-        stage.mark(f"{victim} back")
+    async def without_instance() -> None:
+        await load.until_answered(answered_before + len(orders) // 3)
+        await kill_instance(stage, act, victim)
 
-    await under_load(stage, orders, [disturb])
-    after = await world.figures()
-    seconds = world.elapsed - began
+    await under_load(stage, orders, without_instance)
+    after, seconds = await world.figures(), world.elapsed - began
     used = {name: after[name] - before[name] for name in after}
     stage.narrator.line(
         act,
-        f"{used['retried']} calls went to the other instance, {used['in_doubt']} were in doubt and"
-        f" settled with {victim} when it was back",
+        f"{used['retried']} calls went to the other instance,"
+        f" {used['in_doubt']} were in doubt and settled with {victim} when it was back",
     )
-    stage.narrator.line(
-        act,
-        f"{len(orders):,} orders in {seconds:.1f} s ({len(orders) / seconds:,.0f}/s),"
-        f" failed for the user: {load.tally.failed}",
-    )
+    tell_load(stage, len(orders), seconds)
     act.figures |= {"orders": len(orders), "failed": load.tally.failed, "seconds": round(seconds, 2), **used}
     act.ok = load.tally.failed == 0 and used["in_doubt"] == used["settled"] and "evicted_after" in act.figures
     finish(stage, act)
 
 
 async def act_four(stage: Stage, orders: Sequence[Order]) -> None:
-    """Kill the broker, then the sink's task, under load; the outboxes hold, everything arrives."""
+    """Kill the broker and the sink's task under load; the outboxes hold, everything arrives."""
     world, load = stage.world, stage.load
     act = stage.begin(4, f"kill -9 the broker, then the sink in mid-batch, while {len(orders):,} orders flow")
-    accepted_before, began = load.tally.accepted, world.elapsed
+    answered_before, began = load.tally.answered, world.elapsed
 
     async def without_broker() -> None:
-        await passed(stage, accepted_before + len(orders) // 4)
+        await load.until_answered(answered_before + len(orders) // 4)
         await kill_broker(stage, act)
 
     async def without_sink() -> None:
-        await passed(stage, accepted_before + len(orders) * 6 // 10)
+        await load.until_answered(answered_before + len(orders) * 6 // 10)
         await kill_sink(stage, act)
 
-    await under_load(stage, orders, [without_broker, without_sink])
+    await under_load(stage, orders, without_broker, without_sink)
     posted = world.elapsed - began
-    lag = stage.load.tally.accepted - await asyncio.to_thread(world.common.count)
+    lag = load.tally.accepted - await asyncio.to_thread(world.common.distinct)
     seconds = await caught_up(stage)
-    stage.narrator.line(
-        act,
-        f"{len(orders):,} orders in {posted:.1f} s ({len(orders) / posted:,.0f}/s),"
-        f" failed for the user: {load.tally.failed}",
-    )
+    tell_load(stage, len(orders), posted)
     stage.narrator.line(act, f"lag {lag:,} orders when the last was posted, 0 after {seconds:.1f} s")
     act.figures |= {
         "orders": len(orders),
@@ -214,122 +124,21 @@ async def act_four(stage: Stage, orders: Sequence[Order]) -> None:
         "lag": lag,
         "caught_up_after": round(seconds, 2),
     }
-    act.ok = (
-        load.tally.failed == 0
-        and act.figures.get("sink_killed", False)
-        and "broker_back_after" in act.figures
-    )
+    act.ok = load.tally.failed == 0 and "broker_back_after" in act.figures
     finish(stage, act)
 
 
-async def kill_broker(stage: Stage, act: ActResult) -> None:
-    """SIGKILL the broker and wait until `tidelock up` has it back on the same port and data."""
-    world = stage.world
-    old = world.platform_pids()["broker"]
-    os.kill(old, signal.SIGKILL)
-    stage.mark("kill -9 broker", is_kill=True)
-    held = 0
-
-    async def back() -> bool:
-        nonlocal held
-        held = max(held, await world.outbox_backlog())
-        return world.platform_pids().get("broker", old) != old
-
-    seconds = await world.until("the broker is back", back, world.platform)
-    stage.mark("broker back")
-    in_step = await world.until(
-        "the relays are in step", lambda: in_step_again(world), timeout=CATCH_UP_TIMEOUT
+def tell_load(stage: Stage, orders: int, seconds: float) -> None:
+    """Say how fast orders were accepted, and how many were not."""
+    tally = stage.load.tally
+    reasons = (
+        f" ({', '.join(f'{count} x {why}' for why, count in tally.reasons.items())})" if tally.failed else ""
     )
+    rate = orders / seconds
     stage.narrator.line(
-        act,
-        f"broker (pid {old}) back after {seconds:.1f} s; the outboxes held up to {held:,} events"
-        f" and were in step again {in_step:.1f} s later",
+        stage.record.acts[-1],
+        f"{orders:,} orders in {seconds:.1f} s ({rate:,.0f}/s), failed for the user: {tally.failed}{reasons}",
     )
-    act.figures |= {
-        "broker_back_after": round(seconds, 2),
-        "outbox_held": held,
-        "in_step_after": round(in_step, 2),
-    }
-
-
-async def in_step_again(world: World) -> bool:
-    """Whether the outboxes hold no more than what is just on its way."""
-    return await world.outbox_backlog() <= 2 * IN_FLIGHT
-
-
-async def kill_sink(stage: Stage, act: ActResult) -> None:
-    """SIGKILL the process of the sink's task and wait until Connect runs it again."""
-    world = stage.world
-    pid = world.sink_pid()
-    if not pid:
-        stage.narrator.line(act, "the sink's process cannot be found on this system: it is not killed")
-        return
-    stored = await asyncio.to_thread(world.common.count)
-    os.kill(pid, signal.SIGKILL)
-    stage.mark("kill -9 sink task", is_kill=True)
-
-    async def goes_on() -> bool:
-        if world.sink_pid() in (0, pid):
-            return False
-        now = await asyncio.to_thread(world.common.count)
-        return now > stored or now >= stage.load.tally.accepted
-
-    seconds = await world.until("the sink goes on", goes_on, world.platform)
-    stage.mark("sink back")
-    stage.narrator.line(
-        act, f"sink task (pid {pid}) killed at {stored:,} rows; writing again after {seconds:.1f} s"
-    )
-    act.figures |= {"sink_killed": True, "sink_back_after": round(seconds, 2)}
-
-
-async def under_load(
-    stage: Stage, orders: Sequence[Order], disturbances: list[Callable[[], Awaitable[None]]]
-) -> None:
-    """Post all orders while the disturbances run; both must come to an end."""
-    done_before = stage.load.tally.accepted + stage.load.tally.failed
-
-    async def show() -> None:
-        while True:
-            tally = stage.load.tally
-            note = f"failed {tally.failed}" if tally.failed else ""
-            stage.narrator.progress("orders", tally.accepted + tally.failed - done_before, len(orders), note)
-            await asyncio.sleep(0.1)
-
-    shown = asyncio.create_task(show())
-    try:
-        async with asyncio.TaskGroup() as group:
-            group.create_task(stage.load.run(orders))
-            for disturbance in disturbances:
-                group.create_task(_as_coroutine(disturbance))
-    finally:
-        shown.cancel()
-
-
-async def _as_coroutine(disturbance: Callable[[], Awaitable[None]]) -> None:
-    await disturbance()
-
-
-async def passed(stage: Stage, accepted: int) -> None:
-    """Wait until that many orders of the whole run have been answered."""
-    while stage.load.tally.accepted + stage.load.tally.failed < accepted:
-        await asyncio.sleep(0.01)
-
-
-async def caught_up(stage: Stage) -> float:
-    """Wait until every accepted order is in the common database; returns the seconds it took."""
-    world = stage.world
-
-    async def equal() -> bool:
-        stored = await asyncio.to_thread(world.common.distinct)
-        stage.narrator.progress("in the database", stored, stage.load.tally.accepted)
-        return stored >= stage.load.tally.accepted and await drained_outbox(world)
-
-    return await world.until("everything arrives", equal, world.platform, timeout=CATCH_UP_TIMEOUT)
-
-
-async def drained_outbox(world: World) -> bool:
-    """Whether no running instance holds an event back."""
-    return await world.outbox_backlog() == 0
 
 
 async def ask_counts(world: World, customer: int) -> list[tuple[str, int]]:
@@ -339,63 +148,3 @@ async def ask_counts(world: World, customer: int) -> list[tuple[str, int]]:
         answer = await world.ask(f"{world.url(USER_SERVICE)}/users/{customer}/orders")
         found.append((answer["instance"], answer["orders"]))
     return found
-
-
-async def gone(world: World, name: str) -> bool:
-    """Whether the registry no longer lists an instance."""
-    registry = world.addresses["registry"].rstrip("/").removesuffix("/eureka")
-    response = await world.client.get(
-        f"{registry}/eureka/apps/ORDER-SERVICE", headers={"Accept": "application/json"}, timeout=5.0
-    )
-    if response.status == 404:
-        return True
-    listed = json.loads(response.body)["application"]["instance"]
-    return not any(name in instance["instanceId"] for instance in listed)
-
-
-async def create_sink(world: World) -> float:
-    """Create the sink through Connect's REST interface; returns the seconds until it runs."""
-    config: dict[str, Any] = json.loads((world.folder / "orders-sink.json").read_text(encoding="utf-8"))
-    config["connection.url"] = world.common_url.render_as_string(hide_password=False)
-    url = f"{world.addresses['connect']}/connectors/{CONNECTOR}/config"
-    headers = {"Content-Type": "application/json"}
-    response = await world.client.put(url, content=json.dumps(config).encode(), headers=headers, timeout=30.0)
-    if response.status not in (200, 201):
-        raise TidelockError(f"Connect refuses the sink: {response.body.decode(errors='replace')}", where=url)
-
-    async def running() -> bool:
-        status = await sink_status(world)
-        states = [status["connector"]["state"], *(task["state"] for task in status["tasks"])]
-        return len(states) > 1 and set(states) == {"RUNNING"}
-
-    return round(await world.until("the sink runs", running, world.platform), 2)
-
-
-async def sink_status(world: World) -> Any:
-    """Return Connect's status document of the sink."""
-    return await world.ask(f"{world.addresses['connect']}/connectors/{CONNECTOR}/status")
-
-
-def finish(stage: Stage, act: ActResult, *, essential: bool = False) -> None:
-    """Close an act.
-
-    Raises:
-        BrokenStoryError: an essential act did not show what it promises, so the rest would prove nothing.
-    """
-    act.ended = stage.world.elapsed
-    if not act.ok:
-        stage.narrator.line(act, "NOT AS PROMISED: " + json.dumps(act.figures, default=str))
-    stage.narrator.result(act)
-    if essential and not act.ok:
-        raise BrokenStoryError(
-            f"act {act.act} did not show what it promises",
-            where=str(stage.world.folder / "logs"),
-            hint="read the logs",
-        )
-
-
-def chunks(orders: Sequence[Order], size: int) -> Iterator[list[Order]]:
-    """Yield the orders in lists of at most `size`."""
-    rest = iter(orders)
-    while part := list(islice(rest, size)):
-        yield part

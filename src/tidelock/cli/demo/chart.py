@@ -74,11 +74,11 @@ def _axes(scale: Scale) -> list[str]:
     found = []
     for step in range(GRID_STEPS + 1):
         count, at = scale.count * step / GRID_STEPS, scale.seconds * step / GRID_STEPS
-        y = scale.y(count)
+        y, x, floor = scale.y(count), scale.x(at), HEIGHT - BOTTOM + 18
         found += [
             f"<line x1='{LEFT}' x2='{WIDTH - RIGHT}' y1='{y}' y2='{y}' stroke='var(--rule)'/>",
             f"<text class='soft' x='{LEFT - 6}' y='{y + 4}' text-anchor='end'>{count:,.0f}</text>",
-            f"<text class='soft' x='{scale.x(at)}' y='{HEIGHT - BOTTOM + 18}' text-anchor='middle'>{at:.0f} s</text>",
+            f"<text class='soft' x='{x}' y='{floor}' text-anchor='middle'>{at:.0f} s</text>",
         ]
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -34,7 +35,7 @@ DEFAULT_COUNT, LEAST_COUNT = 3000, 50
     help="Replay a CSV file of order lines (may be .gz) instead of made-up orders.",
 )
 @click.option(
-    "--db", metavar="URL", help="The common database: PostgreSQL, MariaDB or MySQL instead of SQLite."
+    "--db", metavar="URL", help="The common database instead of SQLite: PostgreSQL, MariaDB or MySQL."
 )
 @click.option(
     "--data",
@@ -61,13 +62,13 @@ DEFAULT_COUNT, LEAST_COUNT = 3000, 50
     show_default=True,
     help="json prints one object per act.",
 )
-def command(**options: object) -> int:
+def command(**options: Any) -> int:
     """Tell the order story in five acts, with real processes, real kills and a proof.
 
-    Two instances of order-service with a database each, behind user-service: their answers differ (1). With an
-    outbox, a topic and a Connect sink into one database they agree (2). An instance is killed under load (3),
-    then the broker and the sink (4), and `tidelock verify` proves row by row that nothing was lost (5).
+    Two instances of order-service with a database each, behind user-service: their answers differ (1). With
+    an outbox, a topic and a Connect sink into one database they agree (2). An instance is killed under load
+    (3), then the broker and the sink (4), and `tidelock verify` proves row by row that nothing was lost (5).
     """
-    from tidelock.cli.demo.play import play  # SQLAlchemy and the calls' engine: not for --help
+    from tidelock.cli.demo.play import Options, play  # SQLAlchemy and the calls' engine: not for --help
 
-    return play(**options)  # type: ignore[arg-type]  # click has checked the types above
+    return play(Options(**options))

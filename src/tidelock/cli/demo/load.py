@@ -6,7 +6,7 @@ The driver never posts an order twice: what fails here failed for the user.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tidelock.cli.demo.orders import Order
@@ -23,6 +23,11 @@ class Tally:
     failed: int = 0
     reasons: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def answered(self) -> int:
+        """Orders that have their answer, good or bad."""
+        return self.accepted + self.failed
+
 
 class Load:
     """Posts orders and keeps the tally of the whole run.
@@ -31,9 +36,10 @@ class Load:
         post: sends one order's JSON text; returns None when it was accepted, else the reason.
     """
 
-    def __init__(self, post: Callable[[bytes], asyncio.Future[str | None]]) -> None:
+    def __init__(self, post: Callable[[bytes], Awaitable[str | None]]) -> None:
         self._post = post
         self.tally = Tally()
+        self._waiting: list[tuple[int, asyncio.Event]] = []
 
     async def run(self, orders: Iterable[Order], *, in_flight: int = IN_FLIGHT) -> None:
         """Post all orders; returns when each has its answer."""
@@ -41,6 +47,13 @@ class Load:
         async with asyncio.TaskGroup() as group:
             for _ in range(in_flight):
                 group.create_task(self._work(queue))
+
+    async def until_answered(self, count: int) -> None:
+        """Wait until that many orders of the whole run have their answer."""
+        if self.tally.answered < count:
+            event = asyncio.Event()
+            self._waiting.append((count, event))
+            await event.wait()
 
     async def _work(self, queue: Iterator[Order]) -> None:
         for order in queue:
@@ -50,3 +63,6 @@ class Load:
             else:
                 self.tally.failed += 1
                 self.tally.reasons[reason] = self.tally.reasons.get(reason, 0) + 1
+            for count, event in self._waiting:
+                if self.tally.answered >= count:
+                    event.set()

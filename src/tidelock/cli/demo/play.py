@@ -1,4 +1,4 @@
-"""What stands between the command line and the story: check everything, claim the folder, run, say the result.
+"""Between the command line and the story: check everything, claim the folder, run, say the result.
 
 The order matters: arguments, folder, common database and orders are checked before anything is written, and
 everything is written before anything is started.
@@ -6,31 +6,48 @@ everything is written before anything is started.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from sqlalchemy.engine import URL
 
 from tidelock.cli.demo import database, story
-from tidelock.cli.demo.acts import split
 from tidelock.cli.demo.folder import DemoFolder
 from tidelock.cli.demo.narrate import Narrator
 from tidelock.cli.demo.orders import OrderBook, generate_orders, read_orders
+from tidelock.cli.demo.stage import split
 from tidelock.runtime import SystemClock
 
 INTERRUPTED = 130
 
 
-def play(
-    *, orders_file: Path | None, db: str | None, data: Path, count: int, seed: int, step: bool, output: str
-) -> int:
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line asked for; see `command`."""
+
+    orders_file: Path | None
+    db: str | None
+    data: Path
+    count: int
+    seed: int
+    step: bool
+    output: str
+
+
+def play(options: Options) -> int:
     """Check, claim, run; returns the exit code."""
     clock = SystemClock()
-    narrator = Narrator(as_json=output == "json", step=step, monotonic=clock.monotonic)
-    folder = DemoFolder(data)
-    common = database.parse_url(db) if db else URL.create("sqlite", database=str(folder.path / "common.db"))
-    if db:
+    narrator = Narrator(as_json=options.output == "json", step=options.step, monotonic=clock.monotonic)
+    folder = DemoFolder(options.data)
+    if options.db:
+        common = database.parse_url(options.db)
         database.check_reachable(common)
-    book = read(orders_file, narrator) if orders_file else generate_orders(count, seed)
+    else:
+        common = URL.create("sqlite", database=str(folder.path / "common.db"))
+    if options.orders_file:
+        book = read(options.orders_file, narrator)
+    else:
+        book = generate_orders(options.count, options.seed)
     split(book)
     folder.claim()
     try:

@@ -11,8 +11,8 @@ import asyncio
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from tidelock.cli.demo.acts import Stage, caught_up
 from tidelock.cli.demo.database import TABLE
+from tidelock.cli.demo.stage import Stage, caught_up
 from tidelock.cli.demo.topic import TopicEvent, read_topic
 from tidelock.sync import verify
 
@@ -97,8 +97,9 @@ def tell(stage: Stage, sources: str, target: str) -> None:
     line(act, f"tidelock verify {TABLE} {sources.replace(', ', ' ')} --target {target}")
     line(
         act,
-        f"posted {figures['orders']:,} · in the database {figures['in_database']:,} · missing {figures['missing']}"
-        f" · duplicate {figures['duplicate']} · out of order per key {figures['out_of_order_per_key']}",
+        f"posted {figures['orders']:,} · in the database {figures['in_database']:,}"
+        f" · missing {figures['missing']} · duplicate {figures['duplicate']}"
+        f" · out of order per key {figures['out_of_order_per_key']}",
     )
     line(
         act,

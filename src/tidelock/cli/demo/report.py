@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from html import escape
 from importlib.resources import files
+
 from tidelock.cli.demo.chart import timeline
 from tidelock.cli.demo.record import ActResult, RunRecord, Sample
 
@@ -29,8 +30,8 @@ def render(record: RunRecord, *, title: str, written: str) -> str:
         "<meta name=viewport content='width=device-width, initial-scale=1'>",
         f"<title>{escape(title)}: {verdict}</title><style>{style}</style></head><body><header>",
         f"<h1>{escape(title)} <span class='verdict {verdict.lower()}'>{verdict}</span></h1>",
-        f"<p class=soft>{record.orders:,} orders with {record.order_lines:,} lines, {escape(record.orders_source)}."
-        f" Written {escape(written)}.</p></header><main>",
+        f"<p class=soft>{record.orders:,} orders with {record.order_lines:,} lines,"
+        f" {escape(record.orders_source)}. Written {escape(written)}.</p></header><main>",
         "<h2>What happened, over time</h2>",
         timeline(record.samples, record.events),
         _samples_table(record.samples),

@@ -22,6 +22,7 @@ from tidelock.cli.demo.narrate import Narrator
 from tidelock.cli.demo.orders import OrderBook
 from tidelock.cli.demo.record import RunRecord
 from tidelock.cli.demo.report import render
+from tidelock.cli.demo.stage import Stage, split
 from tidelock.cli.demo.world import World
 from tidelock.runtime import Clock
 
@@ -75,7 +76,7 @@ async def _interruptible(plan: Plan, narrator: Narrator, record: RunRecord) -> N
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, story.cancel)
     world = World(plan.folder.path, plan.common, plan.clock)
-    stage = acts.Stage(world, plan.book, record, narrator, Load(world.post_order))
+    stage = Stage(world, plan.book, record, narrator, Load(world.post_order))
     try:
         await _play(stage)
     finally:
@@ -84,9 +85,9 @@ async def _interruptible(plan: Plan, narrator: Narrator, record: RunRecord) -> N
         await world.close()
 
 
-async def _play(stage: acts.Stage) -> None:
+async def _play(stage: Stage) -> None:
     world, narrator = stage.world, stage.narrator
-    customer, first, half, rest = acts.split(stage.book)
+    customer, first, half, rest = split(stage.book)
     narrator.say(
         f"{len(stage.book.orders):,} orders with {stage.book.line_count:,} lines, {stage.book.source}"
     )

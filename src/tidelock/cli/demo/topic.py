@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
-
+from tidelock.client import Consumer, TopicPartition
 from tidelock.errors import UnreachableError
 from tidelock.sync.rules import SEQUENCE_HEADER, SOURCE_HEADER
 
@@ -29,41 +28,23 @@ def read_topic(bootstrap: str, topic: str) -> Iterator[TopicEvent]:
     Raises:
         UnreachableError: the broker does not answer in time.
     """
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "tidelock-demo-proof",
-            "enable.auto.commit": False,
-            "check.crcs": True,
-        }
-    )
-    try:
-        ends = _ends(consumer, topic)
-        consumer.assign([TopicPartition(topic, partition, OFFSET_BEGINNING) for partition in ends])
-        left = {partition for partition, end in ends.items() if end > 0}
+    with Consumer(bootstrap, name="tidelock-demo-proof") as consumer:
+        partitions = consumer.partitions(topic)
+        ends, begins = consumer.end_offsets(partitions), consumer.begin_offsets(partitions)
+        consumer.assign(dict(begins))
+        left = {partition for partition in partitions if ends[partition] > begins[partition]}
         while left:
-            records = consumer.consume(BATCH, TIMEOUT)
-            if not records:
+            messages = consumer.poll(BATCH, TIMEOUT)
+            if not messages:
                 raise UnreachableError(f"topic {topic!r} could not be read to its end", where=bootstrap)
-            for record in records:
-                if record.error():
-                    raise UnreachableError(f"topic {topic!r}: {record.error()}", where=bootstrap)
-                headers = dict(record.headers() or ())
-                yield TopicEvent(
-                    record.partition(),
-                    record.key(),
-                    headers[SOURCE_HEADER].decode(),
-                    int(headers[SEQUENCE_HEADER]),
-                )
-                if record.offset() + 1 >= ends[record.partition()]:
-                    left.discard(record.partition())
-    finally:
-        consumer.close()
+            for message in messages:
+                headers = dict(message.headers() or ())
+                source, sequence = headers[SOURCE_HEADER], headers[SEQUENCE_HEADER]
+                yield TopicEvent(message.partition(), message.key(), _text(source), int(_text(sequence)))
+                place = TopicPartition(topic, message.partition())
+                if message.offset() + 1 >= ends[place]:
+                    left.discard(place)
 
 
-def _ends(consumer: Consumer, topic: str) -> dict[int, int]:
-    partitions = consumer.list_topics(topic, TIMEOUT).topics[topic].partitions
-    return {
-        partition: consumer.get_watermark_offsets(TopicPartition(topic, partition), TIMEOUT)[1]
-        for partition in partitions
-    }
+def _text(value: str | bytes | None) -> str:
+    return value.decode() if isinstance(value, bytes) else value or ""

@@ -21,7 +21,6 @@ from tidelock.errors import TidelockError
 from tidelock.http import CallError, Client
 from tidelock.runtime import LOOPBACK, Clock
 
-CONNECTOR = "orders-sink"
 ORDER_SERVICES = ("order-service-1", "order-service-2")
 USER_SERVICE = "user-service"
 SINK_PROCESS = "tl-sink-"
@@ -191,7 +190,7 @@ class World:
         what: str,
         condition: Callable[[], bool | Awaitable[bool]],
         *needed: DemoProcess,
-        timeout: float = START_TIMEOUT,
+        within: float = START_TIMEOUT,
     ) -> float:
         """Wait for a condition and return the seconds it took.
 
@@ -206,9 +205,9 @@ class World:
                 return self.clock.monotonic() - began
             for process in needed:
                 process.check()
-            if self.clock.monotonic() - began > timeout:
+            if self.clock.monotonic() - began > within:
                 raise NotInTimeError(
-                    f"{what}: not after {timeout:.0f} s",
+                    f"{what}: not after {within:.0f} s",
                     where=str(self.folder / "logs"),
                     hint="read the logs",
                 )

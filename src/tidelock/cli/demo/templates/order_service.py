@@ -2,7 +2,7 @@
 
     ORDERS_NAME=order-service-1 ORDERS_DATABASE=one.db PORT=8001 python order_service.py
 
-Each instance owns one SQLite file. An order, its lines and the events about it are written in ONE transaction;
+Each instance owns one SQLite file. An order, its lines and its events are written in ONE transaction;
 the relay carries the events to the topic `orders` from there, in order, also after a crash. A long order is
 told in parts of `PART` lines: one event per part, all with the same key, so their order matters.
 
@@ -137,10 +137,8 @@ class OrderDesk(Orders):
             row["total"] += sum(line.quantity * line.unit_price for line in part)
             event = "OrderAmended" if begin else "OrderPlaced"
             self.outbox.add(self.database, topic="orders", key=order.invoice_no, value=row, event=event)
-        self.write(
-            "update orders set line_count = :lines, quantity = :quantity, total = :total where invoice_no = :no",
-            row,
-        )
+        sums = "line_count = :lines, quantity = :quantity, total = :total"
+        self.write(f"update orders set {sums} where invoice_no = :no", row)
         return True
 
     def write(self, statement: str, row: dict[str, Any]) -> None:

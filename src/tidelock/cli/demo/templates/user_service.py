@@ -2,9 +2,9 @@
 
     PORT=8000 python user_service.py
 
-A call that was never sent goes to the other instance by itself. A POST that was sent and not answered, because
-the instance died, is *in doubt*: the order may be stored there. Posting it elsewhere could store it twice, so the
-very same instance is asked again when it is back; it knows its own orders and stores none of them twice.
+A call that was never sent goes to the other instance by itself. A POST that was sent and not answered,
+because the instance died, is *in doubt*: the order may be stored there. Posting it elsewhere could store it
+twice, so the very same instance is asked again when it is back; it stores none of its own orders twice.
 """
 
 import asyncio
@@ -20,9 +20,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from tidelock.http import (
+    Called,
     CallError,
     CallSettings,
-    Called,
     ConnectFailed,
     InDoubt,
     NoInstance,
@@ -62,7 +62,7 @@ async def settle(order: Order, doubt: InDoubt) -> Stored:
 
 
 async def place(request: Request) -> Response:
-    """POST /orders"""
+    """Answer POST /orders."""
     try:
         order = msgspec.json.decode(await request.body(), type=Order)
     except msgspec.DecodeError as error:
@@ -77,12 +77,12 @@ async def place(request: Request) -> Response:
 
 
 async def count(request: Request) -> Response:
-    """GET /users/{customer}/orders"""
+    """Answer GET /users/{customer}/orders."""
     return json_response(await orders.count(request.path_params["customer"]))
 
 
 async def show_figures(_: Request) -> Response:
-    """GET /figures"""
+    """Answer GET /figures."""
     return json_response(figures)
 
 
