@@ -6,6 +6,7 @@ everything is written before anything is started.
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,10 +51,20 @@ def play(options: Options) -> int:
         book = generate_orders(options.count, options.seed)
     split(book)
     folder.claim()
+    keep_log(folder.path / "logs" / "demo.log")
     try:
         return tell(story.Plan(book, folder, common, clock), narrator)
     finally:
         folder.release()
+
+
+def keep_log(path: Path) -> None:
+    """Let what the story's own clients remark on, such as instances that refuse, go to a file."""
+    handler = logging.FileHandler(path, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logger = logging.getLogger("tidelock")
+    logger.addHandler(handler)
+    logger.propagate = False
 
 
 def read(path: Path, narrator: Narrator) -> OrderBook:
