@@ -6,17 +6,29 @@ what is not allowed is 5, what is wrong is 2.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from tidelock.cli.records import merged, starts, text, timestamp
 from tidelock.client import Admin, Consumer, Message, Outgoing, Producer, TopicPartition
-from tidelock.errors import ConflictError, NotFoundError, RefusedError, TidelockError, UsageError
+from tidelock.errors import (
+    ConflictError,
+    NotFoundError,
+    RefusedError,
+    TidelockError,
+    UnreachableError,
+    UsageError,
+)
 from tidelock.protocol import error_codes as codes
 
 POLL_RECORDS = 1000
 POLL_TIMEOUT = 0.1
+PATIENCE = 8.0
+PAUSE = 0.1
+
+T = TypeVar("T")
 
 
 class NoSuchTopicError(NotFoundError):
@@ -49,6 +61,19 @@ class NotAllowedError(RefusedError):
     code = "TID-735"
 
 
+class BrokerNotReadyError(UnreachableError):
+    """A broker answers, but who coordinates the group or leads the partition is not settled in time."""
+
+    code = "TID-736"
+
+
+_UNSETTLED = (
+    codes.CoordinatorLoadInProgress,
+    codes.CoordinatorNotAvailable,
+    codes.NotCoordinator,
+    codes.LeaderNotAvailable,
+    codes.NotLeaderOrFollower,
+)
 _MEANINGS: dict[type[codes.KafkaError], tuple[type[TidelockError], str | None]] = {
     codes.UnknownTopicOrPartition: (NoSuchTopicError, "tidelock topic ls"),
     codes.GroupIdNotFound: (NoSuchGroupError, "tidelock group ls"),
@@ -100,7 +125,7 @@ def describe_topic(bootstrap: str, name: str) -> dict[str, Any]:
     with asking(bootstrap, name) as client:
         found = client.describe_topic(name)
         asked = [TopicPartition(name, one.index) for one in found.partitions]
-        first, last = client.begin_offsets(asked), client.end_offsets(asked)
+        first, last = settled(lambda: (client.begin_offsets(asked), client.end_offsets(asked)))
         rows = [
             {
                 "partition": info.index,
@@ -123,7 +148,7 @@ def describe_topic(bootstrap: str, name: str) -> dict[str, Any]:
 def groups(bootstrap: str) -> list[dict[str, Any]]:
     """Return every consumer group as a row."""
     with asking(bootstrap) as client:
-        return [{"group": one.name, "state": one.state} for one in client.groups()]
+        return [{"group": one.name, "state": one.state} for one in settled(client.groups)]
 
 
 def describe_group(bootstrap: str, name: str) -> dict[str, Any]:
@@ -133,7 +158,7 @@ def describe_group(bootstrap: str, name: str) -> dict[str, Any]:
         NoSuchGroupError: no such group has members or offsets.
     """
     with asking(bootstrap) as client:
-        found = client.describe_group(name)
+        found = settled(lambda: client.describe_group(name))
         owners = {one: member.client for member in found.members for one in member.partitions}
         ends = client.end_offsets(sorted({*found.committed, *owners}))
         rows = []
@@ -177,7 +202,7 @@ def tail(
         if not wanted:
             where = f"topic {topic} on {bootstrap}"
             raise NoSuchTopicError(f"there is no partition {partition}", where=where)
-        first, last = client.begin_offsets(wanted), client.end_offsets(wanted)
+        first, last = settled(lambda: (client.begin_offsets(wanted), client.end_offsets(wanted)))
     begin = starts(start, first, last)
     with meaning(bootstrap, topic), closing(Consumer(bootstrap, name="tidelock-cli")) as consumer:
         rows = read(consumer, begin, last)
@@ -219,6 +244,24 @@ def row(message: Message) -> dict[str, Any]:
         "value": text(message.value()),
         "headers": {name: text(value) for name, value in message.headers() or ()},
     }
+
+
+def settled(ask: Callable[[], T]) -> T:
+    """Ask again while a cluster that has just started still settles who coordinates and leads.
+
+    Raises:
+        BrokerNotReadyError: it did not within `PATIENCE` seconds.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            return ask()
+        except _UNSETTLED as error:
+            if time.monotonic() >= deadline:
+                raise BrokerNotReadyError(
+                    f"the cluster is not settled: {error.error_name}", where=error.where, hint="try again"
+                ) from error
+            time.sleep(PAUSE)
 
 
 @contextmanager
