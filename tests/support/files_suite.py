@@ -1,5 +1,7 @@
 """What every implementation of the log's `Files` must do; a test class inherits this and gives `files`."""
 
+import threading
+
 import pytest
 
 from tidelock.broker.log.files import Files, append_all, read_all, replace
@@ -102,9 +104,37 @@ class FilesSuite:
             assert read_all(files, "d/f") == content
         assert files.list("d") == ["f"]
 
+    def test_another_thread_may_sync_and_replace_while_this_one_works(self, files: Files) -> None:
+        files.make_folder("d")
+        failures: list[Exception] = []
+        work = threading.Thread(target=_sync_and_replace, args=(files, failures))
+        work.start()
+        number = 0
+        while work.is_alive() or number < 50:
+            name = f"d/{number}"
+            file = files.open(name)
+            file.append(b"x")
+            file.close()
+            assert files.read(name, 0, 1) == b"x"
+            if number % 3 == 0:
+                files.remove(name)
+            number += 1
+        work.join()
+        assert failures == []
+        assert read_all(files, "checkpoint") == b"99"
+
     def test_files_and_folders_are_synced(self, files: Files) -> None:
         files.make_folder("d")
         files.open("d/a").close()
         files.sync("d/a")
         files.sync("d")
         files.sync("")
+
+
+def _sync_and_replace(files: Files, failures: list[Exception]) -> None:
+    try:
+        for number in range(100):
+            replace(files, "checkpoint", b"%d" % number)
+            files.sync("d")
+    except (OSError, RuntimeError) as error:
+        failures.append(error)

@@ -12,7 +12,9 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import resource
 import stat
+import threading
 from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
@@ -57,11 +59,12 @@ class RealFiles:
         root.mkdir(parents=True, exist_ok=True)
         self._root = str(root) + "/"
         self._readers: OrderedDict[str, int] = OrderedDict()
+        self._readers_change = threading.Lock()
 
     def open(self, path: str) -> File:
         """See Files."""
         flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC
-        return RealFile(os.open(self._root + path, flags, 0o644))
+        return RealFile(_open(self._root + path, flags))
 
     def read(self, path: str, position: int, size: int) -> bytes:
         """See Files."""
@@ -73,7 +76,7 @@ class RealFiles:
 
     def sync(self, path: str) -> None:
         """See Files."""
-        descriptor = os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+        descriptor = _open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
         try:
             if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync stops at the drive's cache
                 fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
@@ -116,17 +119,19 @@ class RealFiles:
             os.close(self._readers.popitem()[1])
 
     def _reader(self, path: str) -> int:
-        descriptor = os.open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
-        self._readers[path] = descriptor
-        if len(self._readers) > READ_DESCRIPTORS:
-            os.close(self._readers.popitem(last=False)[1])
+        descriptor = _open(self._root + path, os.O_RDONLY | os.O_CLOEXEC)
+        with self._readers_change:
+            self._readers[path] = descriptor
+            if len(self._readers) > READ_DESCRIPTORS:
+                os.close(self._readers.popitem(last=False)[1])
         return descriptor
 
     def _forget(self, path: str) -> None:
         """Drop the descriptors of a file, or of every file in a folder, whose name is about to change."""
         inside = path + "/"
-        for known in [known for known in self._readers if known == path or known.startswith(inside)]:
-            os.close(self._readers.pop(known))
+        with self._readers_change:
+            for known in [known for known in self._readers if known == path or known.startswith(inside)]:
+                os.close(self._readers.pop(known))
 
 
 class FolderLock:
@@ -163,6 +168,24 @@ class FolderLock:
         descriptor, self._descriptor = self._descriptor, -1
         if descriptor >= 0:
             os.close(descriptor)
+
+
+def _open(path: str, flags: int) -> int:
+    """Open a file; when descriptors run out, raise the soft limit as far as the hard one allows."""
+    try:
+        return os.open(path, flags, 0o644)
+    except OSError as error:
+        if error.errno != errno.EMFILE or not _raise_descriptor_limit():
+            raise
+    return os.open(path, flags, 0o644)
+
+
+def _raise_descriptor_limit() -> bool:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == hard:
+        return False
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return True
 
 
 def _owner(text: bytes) -> str:

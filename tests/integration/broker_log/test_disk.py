@@ -35,6 +35,21 @@ def test_many_files_do_not_use_up_descriptors(tmp_path: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == before
 
 
+def test_the_soft_limit_of_descriptors_is_raised_when_it_is_reached(tmp_path: Path) -> None:
+    code = (
+        "import resource, sys, pathlib; from tidelock.broker.disk import RealFiles\n"
+        "hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (40, hard))\n"
+        "files = RealFiles(pathlib.Path(sys.argv[1]))\n"
+        "opened = [files.open(str(number)) for number in range(100)]\n"
+        "print(len(opened))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
+    )
+    assert (done.stdout, done.stderr) == ("100\n", "")
+
+
 def test_a_closed_file_takes_no_bytes(tmp_path: Path) -> None:
     file = RealFiles(tmp_path).open("a")
     file.close()

@@ -34,7 +34,10 @@ class File(Protocol):
 
 
 class Files(Protocol):
-    """Folders and files under one root; paths are relative to it, with `/` between names."""
+    """Folders and files under one root; paths are relative to it, with `/` between names.
+
+    One thread owns it; another may meanwhile `sync` anything and `replace` files that the owner leaves alone.
+    """
 
     def open(self, path: str) -> File:
         """Open for appending, creating the file when it is absent; its folder must exist."""
@@ -46,7 +49,7 @@ class Files(Protocol):
         """Return the file's length in bytes; FileNotFoundError when it is absent."""
 
     def sync(self, path: str) -> None:
-        """Make a file's bytes, or a folder's names, durable. The one method other threads may call."""
+        """Make a file's bytes, or a folder's names, durable."""
 
     def rename(self, source: str, target: str) -> None:
         """Replace `target` by `source` in one step."""

@@ -188,10 +188,11 @@ class MemoryFiles:
             raise FileNotFoundError(errno.ENOENT, "no such file", path) from None
 
     def _sync_names(self, folder: str) -> None:
+        files = dict(self._files)  # the owner may add names while another thread is here
         for path in [path for path in self._durable_names if folder_of(path) == folder]:
-            if path not in self._files:
+            if path not in files:
                 del self._durable_names[path]
-        for path, stored in self._files.items():
+        for path, stored in files.items():
             if folder_of(path) == folder:
                 self._durable_names[path] = stored
 
