@@ -1,7 +1,7 @@
 """One text per value, the same whichever database keeps it; the ground that `verify` stands on.
 
-A `Rule` says how two columns are compared; `agree` finds it from their types. `text_function` turns a value
-that a driver returned into the canonical text; tidelock.sql.checksum has the SQL that yields the very same
+A `Rule` says how two columns are compared; `agree` finds it from their types. `column_texts` turns values
+that a driver returned into canonical texts; tidelock.sql.checksum has the SQL that yields the very same
 text inside the server. The forms:
 
     integer, boolean    digits; true is 1                     decimal   no exponent, no trailing zeros: -0.5
@@ -33,7 +33,11 @@ NULL = "~"
 SEPARATOR = "|"
 _NUMBERS = {Kind.BOOLEAN, Kind.INTEGER, Kind.DECIMAL, Kind.FLOAT}
 _CACHE = 1 << 14  # distinct decimals and timestamps remembered; real columns repeat themselves
+_PLAIN_TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d(\.\d{1,6})?")
 _TIMESTAMP = re.compile(r"(\d{4}-\d\d-\d\d)[ T](\d\d:\d\d(?::\d\d)?)(\.\d+)?\s*(Z|[+-]\d\d(?::?\d\d)?)?")
+_TEXT_OR_NULL = {str, type(None)}
+
+ColumnTexts = Callable[[Sequence[Any]], list[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,22 +77,35 @@ def agree(types: Sequence[ColumnType]) -> Rule:
     return Rule(Kind.OTHER)
 
 
-def text_function(rule: Rule, own: ColumnType) -> Callable[[Any], str]:
-    """Return the function from a driver's value to its canonical text, NULL included."""
+def column_texts(rule: Rule, own: ColumnType) -> ColumnTexts:
+    """Return the function from a column's values, as a driver returns them, to their canonical texts."""
     convert = _converter(rule, own)
+    integral, textual = rule.kind in (Kind.INTEGER, Kind.DECIMAL), rule.kind is Kind.TEXT
 
     def text(value: Any) -> str:
         return NULL if value is None else convert(value)
 
-    return text
+    if rule.kind in (Kind.DECIMAL, Kind.TIMESTAMP):
+        text = functools.lru_cache(_CACHE, typed=True)(text)
+
+    def texts(values: Sequence[Any]) -> list[str]:
+        # Most columns hold one type; a look at all types costs less than asking each value.
+        kinds = set(map(type, values))
+        if integral and kinds == {int}:
+            return list(map(str, values))
+        if textual and kinds <= _TEXT_OR_NULL:
+            return [NULL if value is None else f"{len(value)}:{value}" for value in values]
+        return list(map(text, values))
+
+    return texts
 
 
 def _converter(rule: Rule, own: ColumnType) -> Callable[[Any], str]:
     if rule.kind is Kind.DECIMAL:
         scale = own.scale if own.kind is Kind.DECIMAL else None
-        return functools.lru_cache(_CACHE)(functools.partial(decimal_text, scale=scale))
+        return functools.partial(decimal_text, scale=scale)
     if rule.kind is Kind.TIMESTAMP:
-        return functools.lru_cache(_CACHE)(functools.partial(timestamp_text, scale=rule.scale))
+        return functools.partial(timestamp_text, scale=rule.scale)
     if rule.kind is Kind.TIME:
         return functools.partial(time_text, scale=rule.scale)
     if rule.kind is Kind.FLOAT:
@@ -126,6 +143,8 @@ def timestamp_text(value: Any, scale: int = 6) -> str:
         value: datetime, date or text as SQLite keeps it; naive is taken as UTC.
         scale: fraction digits to round to, half up as the servers do.
     """
+    if isinstance(value, str) and _PLAIN_TIMESTAMP.fullmatch(value) and not value[20 + scale :].strip("0"):
+        return value[:19] + value[19:].rstrip("0").rstrip(".")  # how SQLite's columns mostly look
     moment = value if isinstance(value, datetime.datetime) else _read_moment(value)
     if moment is None:
         return _text(value)

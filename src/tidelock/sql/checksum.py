@@ -2,8 +2,9 @@
 
 Each row's canonical text (tidelock.sql.canonical) is hashed with MD5, of which the low 64 bits count; a leaf
 is a bucket of keys with the number of its rows and the XOR of their hashes. Leaves depend on the key alone,
-not on collation, order or gaps: the remainder of an integer key, else the first three hexadecimal digits of
-the key text's MD5. PostgreSQL and MySQL/MariaDB do it in SQL unless a column has a type whose canonical form
+not on collation, order or gaps: the remainder of an integer key, else the first four hexadecimal digits of
+the key text's MD5. There are 65,536: a million rows make leaves of 15, so that few equal rows are read with
+a differing one. PostgreSQL and MySQL/MariaDB do it in SQL unless a column has a type whose canonical form
 only Python knows (float, time, JSON); SQLite, in our own process, always does it in Python.
 
 MD5 is no protection against a forger; it is what all servers have, and accidents do not collide in it.
@@ -12,15 +13,18 @@ MD5 is no protection against a forger; it is what all servers have, and accident
 from __future__ import annotations
 
 import hashlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from tidelock.sql.canonical import NULL, SEPARATOR, Rule, text_function
+from tidelock.sql.canonical import NULL, SEPARATOR, ColumnTexts, Rule, column_texts
 from tidelock.sql.dialects import Dialect
 from tidelock.sql.types import Column, Kind, Table
 
-LEAVES = 4096
+LEAVES = 1 << 16
+HEX_DIGITS = 4  # 16 ** 4 leaves
+AT_ONCE = 2000  # rows hashed column by column
 MASK = (1 << 64) - 1
 
 LeafId = int | str
@@ -69,10 +73,10 @@ class Compared:
         """Whether leaves are remainders of a single integer key."""
         return self.key_length == 1 and self.rules[0].kind is Kind.INTEGER
 
-    def functions(self) -> list[Callable[[Any], str]]:
-        """Return the canonical text function of each column."""
+    def texts(self) -> list[ColumnTexts]:
+        """Return each column's function from its values to their canonical texts."""
         pairs = zip(self.columns, self.rules, strict=True)
-        return [text_function(rule, column.type) for column, rule in pairs]
+        return [column_texts(rule, column.type) for column, rule in pairs]
 
 
 class SqlChecksum:
@@ -128,7 +132,7 @@ class SqlChecksum:
     def _leaf(self) -> str:
         if self._compared.by_remainder:
             return f"mod({self._dialect.quote(self._compared.columns[0].name)}, {LEAVES})"
-        return f"left(md5({self._key_text()}), 3)"
+        return f"left(md5({self._key_text()}), {HEX_DIGITS})"
 
     def _texts(self) -> list[str]:
         return [field for field in self._fields if field is not None]
@@ -160,7 +164,7 @@ class Hasher:
     """
 
     def __init__(self, compared: Compared) -> None:
-        self._functions = compared.functions()
+        self._columns = compared.texts()
         self._key_length = compared.key_length
         self._by_remainder = compared.by_remainder
 
@@ -181,18 +185,21 @@ class Hasher:
                 yield Hashed(tuple(row[:length]), key_text, digest)
 
     def _walk(self, rows: Iterable[Sequence[Any]]) -> Iterator[tuple[LeafId, Sequence[Any], str, int]]:
-        functions, length, md5 = self._functions, self._key_length, hashlib.md5
-        join, from_bytes, by_remainder = SEPARATOR.join, int.from_bytes, self._by_remainder
-        for row in rows:
-            texts = [function(value) for function, value in zip(functions, row, strict=True)]
-            key_text = texts[0] if length == 1 else join(texts[:length])
-            digest = from_bytes(md5(join(texts).encode("utf-8", "surrogatepass")).digest()[8:], "big")
-            yield (_remainder(row[0]) if by_remainder else leaf_of(key_text)), row, key_text, digest
+        length, md5, from_bytes, join = self._key_length, hashlib.md5, int.from_bytes, SEPARATOR.join
+        iterator = iter(rows)
+        while some := list(itertools.islice(iterator, AT_ONCE)):
+            texts = [
+                column(values) for column, values in zip(self._columns, zip(*some, strict=True), strict=True)
+            ]
+            keys = texts[0] if length == 1 else list(map(join, zip(*texts[:length], strict=True)))
+            for row, key_text, fields in zip(some, keys, zip(*texts, strict=True), strict=True):
+                digest = from_bytes(md5(join(fields).encode("utf-8", "surrogatepass")).digest()[8:], "big")
+                yield (_remainder(row[0]) if self._by_remainder else leaf_of(key_text)), row, key_text, digest
 
 
 def leaf_of(key_text: str) -> str:
     """Return the leaf of a key that is not a single integer."""
-    return hashlib.md5(key_text.encode("utf-8", "surrogatepass")).hexdigest()[:3]
+    return hashlib.md5(key_text.encode("utf-8", "surrogatepass")).hexdigest()[:HEX_DIGITS]
 
 
 def _remainder(key: Any) -> LeafId:

@@ -58,7 +58,7 @@ class RelayStatus:
     Args:
         state: `stopped`, `waiting` (for its turn), `running`, `retrying` or `failed`.
         published: records published since it started.
-        found: rows that a predecessor had published already.
+        found: records in the topics' tails that a predecessor had published.
         error: the last failure while `retrying`.
     """
 
@@ -102,18 +102,22 @@ class Pump:
         self._source = source
         self._batch_size = batch_size
         self._positions: dict[rules.TopicPartition, int] = {}
-        self._published: set[int] = set()
-        self.found = 0
 
-    def recover(self) -> None:
-        """Learn which rows are in the log already.
+    def recover(self) -> int:
+        """Delete the rows that a predecessor published; returns how many records of this outbox it found.
+
+        All of them before anything else: rows that became visible since may come before them, and storing
+        the ends behind those would hide the predecessor's records from the next successor.
 
         Raises:
             LogUnavailable: the broker does not answer.
         """
         self._positions = self._session.positions()
         ends = {topic: self._log.ends(topic) for topic in rules.seen_topics(self._positions)}
-        self._published = self._log.sequences(rules.tail_starts(self._positions, ends), self._source)
+        found = sorted(self._log.sequences(rules.tail_starts(self._positions, ends), self._source))
+        for first in range(0, len(found), self._batch_size):
+            self._store(found[first : first + self._batch_size], {})
+        return len(found)
 
     def step(self, go_on: Callable[[], bool]) -> int:
         """Publish one batch; returns how many records, 0 when the outbox is empty.
@@ -123,15 +127,12 @@ class Pump:
         """
         rows = self._session.read(self._batch_size)
         if not rows:
-            self._published.clear()  # whatever a predecessor published is deleted by now
             return 0
-        batch = rules.sort_out(rows, self._published)
-        for topic in rules.new_topics(batch.publish, self._positions):
+        for topic in rules.new_topics(rows, self._positions):
             self._store([], rules.first_positions(topic, self._log.ends(topic)))
-        ends = self._log.append(batch.publish, self._source, go_on=go_on) if batch.publish else {}
+        ends = self._log.append(rows, self._source, go_on=go_on)
         self._store([row.id for row in rows], ends)
-        self.found += len(batch.published_before)
-        return len(batch.publish)
+        return len(rows)
 
     def refresh(self) -> None:
         """Store the present ends; only right while nothing is on the way."""
@@ -268,13 +269,13 @@ class Relay:
         source = self._store.create()
         with self._store.session() as session:
             pump = Pump(session, log, source, self._settings.batch_size)
-            pump.recover()
+            self._count(0, pump.recover(), 0.0)
             refreshed = self._clock.monotonic()
             while not self._stopping.is_set():
                 self._wake.clear()
                 began = self._clock.monotonic()
                 count = pump.step(self._goes_on)
-                self._count(count, pump, self._clock.monotonic() - began)
+                self._count(count, 0, self._clock.monotonic() - began)
                 if count:
                     continue
                 if self._clock.monotonic() - refreshed > self._settings.refresh:
@@ -285,8 +286,7 @@ class Relay:
     def _goes_on(self) -> bool:
         return not self._stopping.is_set() or self._clock.monotonic() < self._give_up_at
 
-    def _count(self, count: int, pump: Pump, seconds: float) -> None:
-        found, pump.found = pump.found, 0
+    def _count(self, count: int, found: int, seconds: float) -> None:
         status = self._status
         if count or found or status.state != "running":
             self._status = RelayStatus("running", status.published + count, status.found + found)

@@ -2,12 +2,12 @@
 
 The rule that makes a crash harmless: before anything is published to a topic, the ends of its partitions
 are stored; afterwards the rows are deleted and the new ends stored in one transaction. So whatever a dead
-relay published lies at or behind the stored ends, and a new one reads there to learn which rows are out.
+relay published lies at or behind the stored ends; a new one reads there and deletes those rows first of all.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 SOURCE_HEADER = "tidelock.outbox.source"
@@ -27,20 +27,6 @@ class OutboxRow(NamedTuple):
     value: bytes | None
     headers: Mapping[str, str]
     created_ms: int
-
-
-class Batch(NamedTuple):
-    """What to do with the rows that were read."""
-
-    publish: Sequence[OutboxRow]
-    published_before: Sequence[int]
-    """Rows that a predecessor published and did not delete."""
-
-
-def sort_out(rows: Iterable[OutboxRow], published: Set[int]) -> Batch:
-    """Leave out the rows that are in the log already."""
-    rows = list(rows)
-    return Batch([row for row in rows if row.id not in published], [r.id for r in rows if r.id in published])
 
 
 def new_topics(rows: Iterable[OutboxRow], positions: Positions) -> list[str]:

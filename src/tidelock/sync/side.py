@@ -118,12 +118,12 @@ class TableSide:
 
     def fetch(self, keys: Sequence[Key]) -> dict[str, tuple[str, ...]]:
         """Return the canonical texts of the rows with these keys, by key text."""
-        functions, length = self._comparing.functions(), self._comparing.key_length
+        columns, length = self._comparing.texts(), self._comparing.key_length
         found: dict[str, tuple[str, ...]] = {}
         with translated(self.url):
             for first in range(0, len(keys), KEYS_AT_ONCE):
                 for row in self._look_up(keys[first : first + KEYS_AT_ONCE]):
-                    texts = tuple(function(value) for function, value in zip(functions, row, strict=True))
+                    texts = tuple(column([value])[0] for column, value in zip(columns, row, strict=True))
                     found[SEPARATOR.join(texts[:length])] = texts
         return found
 

@@ -10,12 +10,6 @@ def row(number: int, topic: str = "orders", **headers: str) -> OutboxRow:
     return OutboxRow(number, topic, b"k", b"v", headers, 0)
 
 
-def test_rows_that_are_in_the_log_are_not_published_again() -> None:
-    batch = rules.sort_out([row(1), row(2), row(3)], {2, 9})
-    assert [one.id for one in batch.publish] == [1, 3]
-    assert batch.published_before == [2]
-
-
 def test_the_ends_of_a_topic_are_stored_before_its_first_record() -> None:
     positions = rules.first_positions("orders", {0: 7, 1: 0})
     assert rules.new_topics([row(1, "orders"), row(2, "bills"), row(3, "bills")], positions) == ["bills"]

@@ -109,12 +109,10 @@ class SqliteDialect(Dialect):
 def timestamp_text(value: datetime.datetime) -> str:
     """Return a timestamp as SQLAlchemy's DateTime stores it in SQLite, in UTC."""
     if value.tzinfo is not None:
-        value = value.astimezone(datetime.UTC)
-    return (
-        value.strftime("%Y-%m-%d %H:%M:%S.%f")
-        if value.year >= 1000
-        else (value.replace(tzinfo=None).isoformat(sep=" ", timespec="microseconds"))
-    )
+        value = (value if value.tzinfo is datetime.UTC else value.astimezone(datetime.UTC)).replace(
+            tzinfo=None
+        )
+    return value.isoformat(" ", "microseconds")
 
 
 def read_type(declared: str) -> ColumnType:

@@ -129,7 +129,7 @@ class PostgresqlWriter(Writer):
 
 def _adapted(rows: Sequence[Row]) -> Sequence[Row]:
     """Wrap the values that are JSON to PostgreSQL; psycopg knows all others."""
-    kinds = {type(value) for row in rows for value in row}
+    kinds = set().union(*(map(type, values) for values in zip(*rows, strict=True)))
     if dict not in kinds and list not in kinds:
         return rows
     return [tuple(_json(value) if isinstance(value, dict | list) else value for value in row) for row in rows]

@@ -20,16 +20,26 @@ from tidelock.sql.dialects.sqlite import timestamp_text
 from tidelock.sql.engine import driver_connection
 from tidelock.sql.writers.writer import Writer, rearranged
 
-_NATIVE = (int, float, str, bytes, type(None))
+_NATIVE = {int, float, str, bytes, type(None)}
 
 
 def _json_text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
+def _same(value: Any) -> Any:
+    return value
+
+
+def decimal_text(value: Decimal) -> str:
+    """Return a decimal's digits as they are, without exponent."""
+    text = str(value)
+    return text if "E" not in text else f"{value:f}"
+
+
 _TEXTS: dict[type, Callable[[Any], Any]] = {
     bool: int,
-    Decimal: lambda value: f"{value:f}",
+    Decimal: decimal_text,
     datetime.datetime: timestamp_text,
     datetime.date: lambda value: value.isoformat(),
     datetime.time: lambda value: value.isoformat(),
@@ -43,13 +53,16 @@ _TEXTS: dict[type, Callable[[Any], Any]] = {
 
 def encode_rows(rows: Sequence[Row]) -> Sequence[Row]:
     """Turn the values that sqlite3 cannot bind into text."""
-    kinds = {type(value) for row in rows for value in row}
-    if kinds <= set(_NATIVE):
+    columns = list(zip(*rows, strict=True))
+    odd = [place for place, values in enumerate(columns) if not set(map(type, values)) <= _NATIVE]
+    if not odd:
         return rows
-    texts = _TEXTS
-    return [
-        tuple(texts[type(value)](value) if type(value) in texts else value for value in row) for row in rows
-    ]
+    texts: list[Sequence[Any]] = list(columns)
+    for place in odd:
+        texts[place] = [
+            _TEXTS[type(value)](value) if type(value) in _TEXTS else value for value in columns[place]
+        ]
+    return list(zip(*texts, strict=True))
 
 
 class SqliteWriter(Writer):
