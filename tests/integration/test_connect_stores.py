@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError
+from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError, member_id
 
 
 def test_offsets_come_back_by_meaning_not_by_key_order(tmp_path: Path) -> None:
@@ -78,3 +78,9 @@ def test_a_half_written_neighbour_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "offsets.part").write_text('{"offsets": [[')
     assert json.loads(path.read_text())["offsets"] == [["c", {"p": 1}, {"o": 1}]]
     assert OffsetStore(path).read("c", [{"p": 1}]) == [{"o": 1}]
+
+
+def test_a_data_folder_keeps_its_name_in_groups(tmp_path: Path) -> None:
+    first = member_id(tmp_path / "a")
+    assert member_id(tmp_path / "a") == first
+    assert member_id(tmp_path / "b") != first

@@ -24,13 +24,11 @@ from tidelock.connect.runtime.herder import StandaloneHerder
 from tidelock.connect.runtime.kafka import client_properties
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.settings import StandaloneSettings
-from tidelock.connect.runtime.stores import ConfigStore, OffsetStore
+from tidelock.connect.runtime.stores import open_stores
 from tidelock.runtime import Clock, SystemClock
 from tidelock.web import HttpServer
 
 log = logging.getLogger(__name__)
-
-OFFSETS_FILE, CONFIGS_FILE = "connect.offsets.json", "connect.configs.json"
 
 
 class StandaloneWorker:
@@ -55,20 +53,15 @@ class StandaloneWorker:
         clock: Clock | None = None,
         plugins: Plugins | None = None,
     ) -> None:
-        configs = offsets = None
-        if data_dir is not None:
-            data_dir.mkdir(parents=True, exist_ok=True)
-            configs, offsets = data_dir / CONFIGS_FILE, data_dir / OFFSETS_FILE
-        if settings.offset_storage_file_filename:
-            offsets = Path(settings.offset_storage_file_filename)
         host, port = sock.getsockname()[:2]
+        worker_id = f"{settings.rest_advertised_host_name or host}:{settings.rest_advertised_port or port}"
+        named = settings.offset_storage_file_filename
         self._connectors = list(connectors)
         self._settings = settings
         self.herder = StandaloneHerder(
             settings,
-            f"{settings.rest_advertised_host_name or host}:{settings.rest_advertised_port or port}",
-            configs=ConfigStore(configs),
-            offsets=OffsetStore(offsets),
+            worker_id,
+            stores=open_stores(data_dir, Path(named) if named else None, worker_id),
             clock=clock or SystemClock(),
             plugins=plugins,
         )

@@ -28,7 +28,7 @@ from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.processes import ForkServer
 from tidelock.connect.runtime.restart import RestartPolicy
 from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSettings
-from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError
+from tidelock.connect.runtime.stores import StoreError, Stores
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
 from tidelock.connect.runtime.validation import HIDDEN, Checked, Config, check, secret_keys
 from tidelock.errors import TidelockError
@@ -43,8 +43,7 @@ class StandaloneHerder:
     Args:
         settings: the worker's.
         worker_id: host:port, shown in status answers.
-        configs: where configurations are kept.
-        offsets: where source offsets are kept.
+        stores: what is kept over a restart.
         clock: monotonic time.
         plugins: what can be named.
     """
@@ -54,16 +53,16 @@ class StandaloneHerder:
         settings: StandaloneSettings,
         worker_id: str,
         *,
-        configs: ConfigStore,
-        offsets: OffsetStore,
+        stores: Stores,
         clock: Clock,
         plugins: Plugins | None = None,
     ) -> None:
         self.settings = settings
         self.worker_id = worker_id
+        self._member_id = stores.member_id
         self.plugins = plugins or Plugins()
-        self._configs = configs
-        self._offsets = offsets
+        self._configs = stores.configs
+        self._offsets = stores.offsets
         self._clock = clock
         self._worker = {"bootstrap.servers": settings.bootstrap_servers, **settings.originals}
         self._fork_server = ForkServer()
@@ -359,7 +358,7 @@ class StandaloneHerder:
             "props": dict(props),
             "config": entry.config,
             "worker": self._worker,
-            "worker_id": self.worker_id,
+            "member_id": self._member_id,
         }
         return TaskSupervisor(
             TaskStatus(number, props, topics=entry.topics),

@@ -14,12 +14,15 @@ import json
 import os
 import threading
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tidelock.connect.api import ConnectError
 
 FORMAT = 1
+OFFSETS_FILE, CONFIGS_FILE = "connect.offsets.json", "connect.configs.json"
+MEMBER_FILE = "connect.member"
 JAVA_SERIALIZED = b"\xac\xed\x00\x05"
 
 SourceOffset = tuple[Mapping[str, Any], Mapping[str, Any] | None]
@@ -78,7 +81,7 @@ class OffsetStore:
                 for name, known in everything.items()
                 for key, offset in known.items()
             ]
-            _write(self._path, {"format": FORMAT, "offsets": rows})
+            _write_json(self._path, {"format": FORMAT, "offsets": rows})
             self._offsets = everything
 
 
@@ -109,8 +112,60 @@ class ConfigStore:
 
     def _store(self, entries: dict[str, tuple[dict[str, str], str]]) -> None:
         rows = [[name, config, state] for name, (config, state) in entries.items()]
-        _write(self._path, {"format": FORMAT, "connectors": rows})
+        _write_json(self._path, {"format": FORMAT, "connectors": rows})
         self._entries = entries
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """Everything that a worker keeps.
+
+    Attributes:
+        member_id: names the worker in consumer groups; the same after a restart.
+    """
+
+    configs: ConfigStore
+    offsets: OffsetStore
+    member_id: str
+
+
+def open_stores(data_dir: Path | None, offsets_file: Path | None, worker_id: str) -> Stores:
+    """Open a worker's stores.
+
+    Args:
+        data_dir: holds all of them; made if it is absent. None keeps configurations in memory.
+        offsets_file: another place for the offsets.
+        worker_id: names a worker without a data folder.
+
+    Raises:
+        StoreError: a file cannot be read, or is not one of ours.
+    """
+    if data_dir is None:
+        return Stores(ConfigStore(None), OffsetStore(offsets_file), worker_id)
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"cannot make the folder: {error.strerror}", where=str(data_dir)) from error
+    return Stores(
+        ConfigStore(data_dir / CONFIGS_FILE),
+        OffsetStore(offsets_file or data_dir / OFFSETS_FILE),
+        member_id(data_dir / MEMBER_FILE),
+    )
+
+
+def member_id(path: Path) -> str:
+    """Return the name that a data folder's worker has in consumer groups, made on first use.
+
+    The port cannot be it: a worker may come back on another one, and would wait until its old self times out.
+    """
+    try:
+        return path.read_text().strip()
+    except FileNotFoundError:
+        made = f"tidelock-{os.urandom(6).hex()}"
+        _write(path, made.encode())
+        return made
+    except OSError as error:
+        raise StoreError(f"cannot read the file: {error.strerror}", where=str(path)) from error
 
 
 def _read_list(path: Path | None, name: str) -> list[Any]:
@@ -137,14 +192,17 @@ def _read_list(path: Path | None, name: str) -> list[Any]:
     return rows
 
 
-def _write(path: Path | None, content: Mapping[str, Any]) -> None:
-    if path is None:
-        return
+def _write_json(path: Path | None, content: Mapping[str, Any]) -> None:
+    if path is not None:
+        _write(path, json.dumps(content, ensure_ascii=False).encode())
+
+
+def _write(path: Path, content: bytes) -> None:
     part = path.with_name(f"{path.name}.part")
     try:
         descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with open(descriptor, "wb") as out:
-            out.write(json.dumps(content, ensure_ascii=False).encode())
+            out.write(content)
             out.flush()
             os.fsync(out.fileno())
         part.replace(path)

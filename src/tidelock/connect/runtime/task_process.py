@@ -84,7 +84,7 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
     Args:
         spec: `connector`, `task`, `kind` (sink or source), `path` (of the connector's class), `props` (the
         task's
-            configuration), `worker_id`, `config` (the connector's), `worker` (the worker's keys as given),
+            configuration), `member_id`, `config` (the connector's), `worker` (the worker's keys as given),
             `paused`.
         sock: this process's end of the wire.
     """
@@ -133,7 +133,7 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     group = properties.pop("group.id", f"connect-{name}")
     # A static member: a task that comes back after a crash gets its partitions at once, not when the dead
     # one's session has timed out.
-    properties.setdefault("group.instance.id", f"{spec['worker_id']}-{name}-{number}")
+    properties.setdefault("group.instance.id", f"{spec['member_id']}-{name}-{number}")
     options = SinkOptions(
         topics=settings.topics or (f"^{settings.topics_regex}$",),
         max_records=max_poll_records(worker, config),

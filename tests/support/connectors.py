@@ -1,0 +1,99 @@
+"""Connectors that misbehave on demand, named as a third party's: `tests.support.connectors:Class`."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tidelock.config import Settings, key
+from tidelock.connect.api import (
+    ConnectorContext,
+    RecordBatch,
+    Schema,
+    SinkConnector,
+    SinkTask,
+    SinkTaskContext,
+    SourceConnector,
+    SourceRecord,
+    SourceTask,
+    SourceTaskContext,
+)
+
+
+class FolderSettings(Settings):
+    folder: str = key(doc="Where the test leaves its wishes.")
+    topic: str = key(default="t", doc="Topic.")
+
+
+class CountingTask(SourceTask):
+    """Counts up, one number a poll; raises while a file `broken` is there."""
+
+    def start(self, context: SourceTaskContext, props: Mapping[str, str]) -> None:
+        self._folder = Path(props["folder"])
+        self._topic = props.get("topic", "t")
+        self._partition = {"task": props["part"]}
+        stored = context.offset(self._partition) or {"next": 0}
+        self._next = stored["next"]
+
+    def poll(self) -> Sequence[SourceRecord] | None:
+        if (self._folder / "broken").exists():
+            raise ValueError("broken on purpose")
+        if self._next >= 100:
+            return None
+        number, self._next = self._next, self._next + 1
+        text = f"{self._partition['task']}:{number}"
+        return [SourceRecord(self._partition, {"next": self._next}, self._topic, text, Schema.string())]
+
+
+class CountingSource(SourceConnector):
+    """One task, and two once a file `more` is there: it asks for that itself."""
+
+    settings = FolderSettings
+    task_class = CountingTask
+
+    def start(self, context: ConnectorContext, props: Mapping[str, str]) -> None:
+        super().start(context, props)
+        self._stopped = threading.Event()
+        threading.Thread(target=self._watch, args=(context,), daemon=True).start()
+
+    def _watch(self, context: ConnectorContext) -> None:
+        more = Path(self.props["folder"]) / "more"
+        while not self._stopped.wait(0.05):
+            if more.exists():
+                context.request_reconfiguration()
+                return
+
+    def task_configs(self, max_tasks: int) -> list[dict[str, str]]:
+        count = 2 if (Path(self.props["folder"]) / "more").exists() else 1
+        return [{**self.props, "part": str(part)} for part in range(min(count, max_tasks))]
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+
+class StuckTask(SinkTask):
+    """Never comes back from `put`."""
+
+    def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
+        self._folder = Path(props["folder"])
+
+    def put(self, batch: RecordBatch) -> None:
+        (self._folder / "stuck").touch()
+        time.sleep(3600)
+
+
+class StuckSink(SinkConnector):
+    settings = FolderSettings
+    task_class = StuckTask
+
+
+class BrokenSink(SinkConnector):
+    """Cannot even start."""
+
+    settings = FolderSettings
+    task_class = StuckTask
+
+    def start(self, context: ConnectorContext, props: Mapping[str, str]) -> None:
+        raise RuntimeError("no licence")
