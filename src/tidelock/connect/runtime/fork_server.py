@@ -27,6 +27,13 @@ from tidelock.connect.runtime.task_process import run_task
 
 HEADER = 4
 OURS = "tidelock."
+SHARED = (  # what every task needs, so that all share its pages; no client is made here
+    "confluent_kafka",
+    "encodings.idna",
+    "tidelock.connect.converters.json",
+    "tidelock.connect.converters.simple_header",
+    "tidelock.connect.converters.string",
+)
 
 
 def main(descriptor: int) -> None:
@@ -39,7 +46,8 @@ def main(descriptor: int) -> None:
         end.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda number, frame: None)
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-    importlib.import_module("confluent_kafka")  # the tasks share its pages; no client is made here
+    for module in SHARED:
+        importlib.import_module(module)
     gc.collect()
     gc.freeze()
     channel.sendall(encode({"ready": os.getpid()}))
