@@ -14,6 +14,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.integration.http_service import Order, Orders, OutOfStock
+from tests.support.flavours import Flavour, pinned
 from tidelock import http, observe
 from tidelock.http.breaker import BreakerSettings, State
 
@@ -42,6 +43,11 @@ class Process:
         self._child.stdout.close()
 
 
+@pytest.fixture(params=["asyncio", "blocking"])
+def flavour(request: pytest.FixtureRequest) -> Flavour:
+    return Flavour(request.param)
+
+
 @pytest.fixture
 def three() -> Iterator[list[Process]]:
     with contextlib.ExitStack() as stack:
@@ -65,7 +71,9 @@ def source(*processes: Process) -> http.StaticSource:
     return http.StaticSource({"order-service": [process.url for process in processes]})
 
 
-def test_an_instance_killed_under_load_fails_no_idempotent_call(three: list[Process]) -> None:
+def test_an_instance_killed_under_load_fails_no_idempotent_call(
+    flavour: Flavour, three: list[Process]
+) -> None:
     killed_at = 0.0
     retried: list[float] = []
     failed: list[str] = []
@@ -87,7 +95,7 @@ def test_an_instance_killed_under_load_fails_no_idempotent_call(three: list[Proc
 
     async def run() -> int:
         nonlocal killed_at
-        async with http.Client(source(*three)) as client:
+        async with flavour.client(source(*three)) as client:
             orders = client.connect(Orders)
             callers = [asyncio.create_task(caller(orders, time.monotonic() + 1.4)) for _ in range(8)]
             await asyncio.sleep(0.5)
@@ -98,7 +106,7 @@ def test_an_instance_killed_under_load_fails_no_idempotent_call(three: list[Proc
 
     end = observe.subscribe(http.Called, note)
     try:
-        calls = asyncio.run(run())
+        calls = flavour(run())
     finally:
         end()
     assert calls > 200
@@ -107,9 +115,9 @@ def test_an_instance_killed_under_load_fails_no_idempotent_call(three: list[Proc
     assert [seconds for seconds in retried if seconds > 0.1] == []
 
 
-def test_an_instance_that_comes_back_gets_calls_again(three: list[Process]) -> None:
+def test_an_instance_that_comes_back_gets_calls_again(flavour: Flavour, three: list[Process]) -> None:
     async def run() -> None:
-        async with http.Client(source(*three)) as client:
+        async with flavour.client(source(*three)) as client:
             orders = client.connect(Orders)
             three[0].kill()
             for _ in range(30):
@@ -123,12 +131,12 @@ def test_an_instance_that_comes_back_gets_calls_again(three: list[Process]) -> N
             finally:
                 again.end()
 
-    asyncio.run(run())
+    flavour(run())
 
 
-def test_one_interface_is_client_and_server(one: Process) -> None:
+def test_one_interface_is_client_and_server(flavour: Flavour, one: Process) -> None:
     async def run() -> None:
-        async with http.Client(source(one)) as client:
+        async with flavour.client(source(one)) as client:
             orders = client.connect(Orders)
             assert await orders.get(7) == Order(7, "ann")
             assert await orders.get(1001) is None
@@ -151,12 +159,12 @@ def test_one_interface_is_client_and_server(one: Process) -> None:
             assert (await client.get("http://order-service/orders/x")).status == 422
             assert (await client.get("http://order-service/orders/sleep")).status == 422
 
-    asyncio.run(run())
+    flavour(run())
 
 
-def test_the_deadline_reaches_the_service_and_ends_its_work(one: Process) -> None:
+def test_the_deadline_reaches_the_service_and_ends_its_work(flavour: Flavour, one: Process) -> None:
     async def run() -> None:
-        async with http.Client(source(one)) as client:
+        async with flavour.client(source(one)) as client:
             orders = client.connect(Orders)
             before = time.monotonic()
             with http.deadline(0.3), pytest.raises((http.CallTimeout, http.StatusError)):
@@ -167,10 +175,10 @@ def test_the_deadline_reaches_the_service_and_ends_its_work(one: Process) -> Non
                 assert time.monotonic() < deadline
                 await asyncio.sleep(0.01)
 
-    asyncio.run(run())
+    flavour(run())
 
 
-def test_the_breaker_opens_and_recovers(one: Process) -> None:
+def test_the_breaker_opens_and_recovers(flavour: Flavour, one: Process) -> None:
     policy = http.Policy(
         breaker=BreakerSettings(
             minimum_number_of_calls=5,
@@ -181,7 +189,7 @@ def test_the_breaker_opens_and_recovers(one: Process) -> None:
     changes: list[State] = []
 
     async def run() -> None:
-        async with http.Client(source(one), policy=policy) as client:
+        async with flavour.client(source(one), policy=policy) as client:
             orders = client.connect(Orders)
             for _ in range(5):
                 with pytest.raises(http.StatusError):
@@ -195,26 +203,26 @@ def test_the_breaker_opens_and_recovers(one: Process) -> None:
 
     end = observe.subscribe(http.BreakerChanged, lambda event: changes.append(event.state))
     try:
-        asyncio.run(run())
+        flavour(run())
     finally:
         end()
     assert changes == [State.OPEN, State.CLOSED]
 
 
-def test_a_pinned_interface_asks_one_instance_only(three: list[Process]) -> None:
+def test_a_pinned_interface_asks_one_instance_only(flavour: Flavour, three: list[Process]) -> None:
     async def run() -> None:
-        async with http.Client(source(*three)) as client:
+        async with flavour.client(source(*three)) as client:
             orders = client.connect(Orders)
             victim = three[1]
-            pinned = http.at(orders, victim.url)
-            assert {await pinned.where(number) for number in range(10)} == {victim.port}
+            only = pinned(orders, victim.url)
+            assert {await only.where(number) for number in range(10)} == {victim.port}
             victim.kill()
             with pytest.raises((http.ConnectFailed, http.ConnectionBroken)) as caught:
-                await pinned.where(1)
+                await only.where(1)
             assert caught.value.instance is not None
             assert caught.value.instance.instance_id == victim.url
             with pytest.raises(http.NoInstance):
-                await http.at(orders, "nobody").where(1)
+                await pinned(orders, "nobody").where(1)
             assert await orders.where(1) != victim.port
 
-    asyncio.run(run())
+    flavour(run())

@@ -32,11 +32,21 @@ async def use() -> None:
     async with http.Client() as client:
         assert_type(await client.connect(Orders).get(1), Order | None)
         assert_type((await client.get("http://order-service/")).status, int)
+    with http.connect_blocking(Orders) as blocking:
+        assert_type(blocking, http.Blocking[Orders])
+        assert_type(blocking(Orders.get, 1), Order | None)
+        assert_type(blocking(Orders.place, Order(1), tenant="us"), Order)
+        assert_type(http.at(blocking, "i1")(Orders.get, id=1), Order | None)
+        blocking(Orders.get, "one")  # WRONG
+        blocking(Orders.place, Order(1), tenant=3)  # WRONG
+        blocking(Here.other)  # WRONG
     await orders.get("one")  # WRONG
     await orders.place(Order(1), tenant=3)  # WRONG
 
 class Here(Orders):
     async def get(self, id: str) -> Order | None:  # WRONG
+        return None
+    async def other(self) -> None:
         return None
 """
 

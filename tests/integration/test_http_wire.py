@@ -11,15 +11,14 @@ import ssl
 import struct
 import subprocess
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.support.flavours import Flavour
 from tidelock import http
 
-Loop = Callable[[Coroutine[Any, Any, None]], None]
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
@@ -63,25 +62,15 @@ def reset(writer: asyncio.StreamWriter) -> None:
     writer.transport.abort()
 
 
-@pytest.fixture(params=["asyncio", "uvloop"])
-def loop(request: pytest.FixtureRequest) -> Loop:
-    """Runs a coroutine on each kind of event loop."""
-    factory = None if request.param == "asyncio" else pytest.importorskip("uvloop").new_event_loop
-
-    def run(main: Coroutine[Any, Any, None]) -> None:
-        with asyncio.Runner(loop_factory=factory) as runner:
-            runner.run(main)
-
-    return run
-
-
-def clients(url: str) -> http.Client:
-    return http.Client(http.StaticSource({"s": url}))
+@pytest.fixture(params=["asyncio", "uvloop", "blocking"])
+def loop(request: pytest.FixtureRequest) -> Flavour:
+    """Runs a coroutine on each kind of event loop; the blocking client works in threads beside it."""
+    return Flavour(request.param)
 
 
 @pytest.mark.parametrize("by_reset", [False, True])
 def test_a_post_whose_connection_ends_after_it_was_read_is_in_doubt_and_sent_once(
-    by_reset: bool, loop: Loop
+    by_reset: bool, loop: Flavour
 ) -> None:
     requests: list[bytes] = []
 
@@ -91,7 +80,7 @@ def test_a_post_whose_connection_ends_after_it_was_read_is_in_doubt_and_sent_onc
             reset(writer)
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             with pytest.raises(http.InDoubt) as caught:
                 await client.post("http://s/orders", json={"id": 1})
             assert caught.value.instance is not None
@@ -101,7 +90,7 @@ def test_a_post_whose_connection_ends_after_it_was_read_is_in_doubt_and_sent_onc
     assert len(requests) == 1
 
 
-def test_a_get_whose_connection_ends_is_repeated(loop: Loop) -> None:
+def test_a_get_whose_connection_ends_is_repeated(loop: Flavour) -> None:
     requests: list[bytes] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -111,7 +100,7 @@ def test_a_get_whose_connection_ends_is_repeated(loop: Loop) -> None:
             await writer.drain()
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             assert (await client.get("http://s/orders")).body == b"ok"
 
     loop(run())
@@ -120,7 +109,7 @@ def test_a_get_whose_connection_ends_is_repeated(loop: Loop) -> None:
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_INFO"), reason="the proof needs TCP_INFO (Linux)")
-def test_a_post_on_a_connection_that_the_server_ended_meanwhile_provably_never_left(loop: Loop) -> None:
+def test_a_post_on_a_connection_that_the_server_ended_meanwhile_provably_never_left(loop: Flavour) -> None:
     requests: list[bytes] = []
 
     def blocking_server(listening: socket.socket) -> None:
@@ -135,7 +124,7 @@ def test_a_post_on_a_connection_that_the_server_ended_meanwhile_provably_never_l
         with socket.create_server(("127.0.0.1", 0)) as listening:
             port = listening.getsockname()[1]
             served = asyncio.create_task(asyncio.to_thread(blocking_server, listening))
-            async with http.Client() as client:
+            async with loop.client() as client:
                 url = f"http://127.0.0.1:{port}/orders"
                 assert (await client.post(url, json=1)).status == 200
                 time.sleep(0.05)  # noqa: ASYNC251  the loop must not learn of the FIN before it sends
@@ -146,7 +135,7 @@ def test_a_post_on_a_connection_that_the_server_ended_meanwhile_provably_never_l
     assert [request[-1:] for request in requests] == [b"1", b"2"]
 
 
-def test_a_post_is_not_repeated_when_the_other_side_acknowledged_it(loop: Loop) -> None:
+def test_a_post_is_not_repeated_when_the_other_side_acknowledged_it(loop: Flavour) -> None:
     connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -157,7 +146,7 @@ def test_a_post_is_not_repeated_when_the_other_side_acknowledged_it(loop: Loop) 
         await read_request(reader)  # the kernel has acknowledged it; then the connection ends in order
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             await client.post("http://s/a")
             with pytest.raises(http.InDoubt):
                 await client.post("http://s/b")
@@ -166,7 +155,7 @@ def test_a_post_is_not_repeated_when_the_other_side_acknowledged_it(loop: Loop) 
     assert connections == 1
 
 
-def test_connections_are_reused_and_closed_when_the_server_says_so(loop: Loop) -> None:
+def test_connections_are_reused_and_closed_when_the_server_says_so(loop: Flavour) -> None:
     connections = 0
     closing = b"HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: 2\r\n\r\nok"
 
@@ -178,7 +167,7 @@ def test_connections_are_reused_and_closed_when_the_server_says_so(loop: Loop) -
             writer.write(answer)
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             for _ in range(6):
                 await client.get("http://s/")
             assert connections == 2
@@ -186,7 +175,7 @@ def test_connections_are_reused_and_closed_when_the_server_says_so(loop: Loop) -
     loop(run())
 
 
-def test_an_idle_connection_is_not_used_beyond_what_the_server_said(loop: Loop) -> None:
+def test_an_idle_connection_is_not_used_beyond_what_the_server_said(loop: Flavour) -> None:
     connections = 0
     short = b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=1\r\ncontent-length: 2\r\n\r\nok"
 
@@ -198,7 +187,7 @@ def test_an_idle_connection_is_not_used_beyond_what_the_server_said(loop: Loop) 
             writer.write(short)
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             await client.get("http://s/")
             await asyncio.sleep(1.1)
             await client.get("http://s/")
@@ -217,7 +206,7 @@ def test_an_idle_connection_is_not_used_beyond_what_the_server_said(loop: Loop) 
     ],
 )
 def test_a_bad_answer_is_an_error_of_its_own_and_ends_the_connection(
-    answer: bytes, complaint: str, loop: Loop
+    answer: bytes, complaint: str, loop: Flavour
 ) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
@@ -225,14 +214,14 @@ def test_a_bad_answer_is_an_error_of_its_own_and_ends_the_connection(
         await reader.read()
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             with pytest.raises((http.BadAnswer, http.CallTimeout), match=complaint):
                 await client.get("http://s/", timeout=0.5)
 
     loop(run())
 
 
-def test_a_connection_answered_before_the_request_had_left_is_not_reused(loop: Loop) -> None:
+def test_a_connection_answered_before_the_request_had_left_is_not_reused(loop: Flavour) -> None:
     connections = 0
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -243,7 +232,7 @@ def test_a_connection_answered_before_the_request_had_left_is_not_reused(loop: L
         await asyncio.Event().wait()  # reads no more of it
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             for _ in range(2):
                 assert (await client.post("http://s/", content=b"x" * 30_000_000)).status == 413
             assert connections == 2
@@ -251,20 +240,20 @@ def test_a_connection_answered_before_the_request_had_left_is_not_reused(loop: L
     loop(run())
 
 
-def test_bytes_after_an_answer_never_become_the_next_one(loop: Loop) -> None:
+def test_bytes_after_an_answer_never_become_the_next_one(loop: Flavour) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(OK + b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nevil")
         await reader.read()
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             assert [(await client.get("http://s/")).body for _ in range(3)] == [b"ok"] * 3
 
     loop(run())
 
 
-def test_head_gzip_chunks_and_interim_answers_in_one_connection(loop: Loop) -> None:
+def test_head_gzip_chunks_and_interim_answers_in_one_connection(loop: Flavour) -> None:
     packed = gzip.compress(b"packed")
     answers = [
         b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n",
@@ -285,7 +274,7 @@ def test_head_gzip_chunks_and_interim_answers_in_one_connection(loop: Loop) -> N
                 await writer.drain()
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             assert (await client.head("http://s/")).header("content-length") == "10"
             assert (await client.get("http://s/")).text == "packed"
             assert (await client.get("http://s/")).body == b"abc"
@@ -295,7 +284,8 @@ def test_head_gzip_chunks_and_interim_answers_in_one_connection(loop: Loop) -> N
     assert connections == 1
 
 
-def test_a_call_cancelled_at_any_moment_leaves_nothing_behind(loop: Loop) -> None:
+@pytest.mark.parametrize("loop", ["asyncio", "uvloop"], indirect=True)  # a thread cannot be cancelled
+def test_a_call_cancelled_at_any_moment_leaves_nothing_behind(loop: Flavour) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while True:
             await read_request(reader)
@@ -305,7 +295,7 @@ def test_a_call_cancelled_at_any_moment_leaves_nothing_behind(loop: Loop) -> Non
             writer.write(OK[20:])
 
     async def run() -> None:
-        async with server(serve) as url, clients(url) as client:
+        async with server(serve) as url, loop.client(http.StaticSource({"s": url})) as client:
             state = client.service("s")
             for number in range(60):
                 task = asyncio.create_task(client.get("http://s/"))
@@ -320,7 +310,7 @@ def test_a_call_cancelled_at_any_moment_leaves_nothing_behind(loop: Loop) -> Non
     loop(run())
 
 
-def test_closing_the_client_ends_calls_under_way(loop: Loop) -> None:
+def test_closing_the_client_ends_calls_under_way(loop: Flavour) -> None:
     async def run() -> None:
         asked = asyncio.Event()
 
@@ -330,7 +320,7 @@ def test_closing_the_client_ends_calls_under_way(loop: Loop) -> None:
             await reader.read()
 
         async with server(serve) as url:
-            client = clients(url)
+            client = loop.client(http.StaticSource({"s": url}))
             task = asyncio.create_task(client.post("http://s/"))
             await asked.wait()
             await client.close()
@@ -340,12 +330,12 @@ def test_closing_the_client_ends_calls_under_way(loop: Loop) -> None:
     loop(run())
 
 
-def test_one_client_in_one_event_loop_after_the_other(loop: Loop) -> None:
+def test_one_client_in_one_event_loop_after_the_other(loop: Flavour) -> None:
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await read_request(reader)
         writer.write(OK)
 
-    client = http.Client()
+    client = loop.client()
 
     async def run() -> None:
         async with server(serve) as url:
@@ -353,14 +343,18 @@ def test_one_client_in_one_event_loop_after_the_other(loop: Loop) -> None:
 
     loop(run())
     loop(run())
-    loop(client.close())
+
+    async def close() -> None:
+        await client.close()
+
+    loop(close())
 
 
-def test_a_host_that_does_not_exist_and_a_port_where_nobody_listens(loop: Loop) -> None:
+def test_a_host_that_does_not_exist_and_a_port_where_nobody_listens(loop: Flavour) -> None:
     async def run() -> None:
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
-        async with http.Client() as client:
+        async with loop.client() as client:
             with pytest.raises(http.ConnectFailed, match="nobody listens there"):
                 await client.post(f"http://localhost:{port}/")
             with pytest.raises(http.ConnectFailed, match="no connection"):
@@ -391,7 +385,7 @@ def certificate(tmp_path: Path) -> tuple[Path, Path]:
     return key, cert
 
 
-def test_tls(certificate: tuple[Path, Path], loop: Loop) -> None:
+def test_tls(certificate: tuple[Path, Path], loop: Flavour) -> None:
     key, cert = certificate
     serving = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     serving.load_cert_chain(cert, key)
@@ -403,9 +397,9 @@ def test_tls(certificate: tuple[Path, Path], loop: Loop) -> None:
 
     async def run() -> None:
         async with server(serve, serving) as url:
-            async with http.Client(ssl=ssl.create_default_context(cafile=str(cert))) as client:
+            async with loop.client(ssl=ssl.create_default_context(cafile=str(cert))) as client:
                 assert [(await client.get(url)).body for _ in range(3)] == [b"ok"] * 3
-            async with http.Client() as distrustful:
+            async with loop.client() as distrustful:
                 with pytest.raises(http.ConnectFailed, match="certificate"):
                     await distrustful.get(url)
 

@@ -11,6 +11,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidelock.http.blocking_client import Blocking, BlockingClient, connect_blocking
     from tidelock.http.client import Client, at, close, connect, instances
     from tidelock.http.deadlines import current_deadline, deadline
     from tidelock.http.declarative import Body, Header, Query, api, delete, get, head, patch, post, put
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BadAnswer",
+    "Blocking",
+    "BlockingClient",
     "Body",
     "BreakerChanged",
     "CallError",
@@ -62,6 +65,7 @@ __all__ = [
     "at",
     "close",
     "connect",
+    "connect_blocking",
     "current_deadline",
     "deadline",
     "delete",
@@ -76,6 +80,7 @@ __all__ = [
 ]
 
 _HOMES = (
+    ("blocking_client", "Blocking BlockingClient connect_blocking"),
     ("client", "Client at close connect instances"),
     ("deadlines", "current_deadline deadline"),
     ("declarative", "Body Header Query api delete get head patch post put"),

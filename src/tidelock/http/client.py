@@ -9,38 +9,35 @@ connections stay open until the process ends.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import random
 import ssl as tls
 import weakref
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
-import msgspec
-
 from tidelock.discovery.instance import Instance
-from tidelock.errors import TidelockError, UsageError
+from tidelock.errors import TidelockError
 from tidelock.http.aio import drive
-from tidelock.http.deadlines import current_deadline
-from tidelock.http.declarative import api_of, operations
+from tidelock.http.declarative import api_of
 from tidelock.http.errors import NoInstance
 from tidelock.http.exchange import Request, Response
-from tidelock.http.flow import Policy, ServiceState, Start, call
-from tidelock.http.plan import USER_AGENT, Plan
-from tidelock.http.retry import IDEMPOTENT_METHODS
-from tidelock.http.source import RefreshableSource, Source, instance_at
-from tidelock.http.wire.head import TOKEN, check_target, header_lines
+from tidelock.http.flow import Policy, ServiceState, call
+from tidelock.http.plan import Plan, plans
+from tidelock.http.report import Report
+from tidelock.http.services import (
+    CALLER_ATTRIBUTE,
+    LOOK_AGAIN,
+    Caller,
+    Services,
+    caller_of,
+    plain_request,
+)
+from tidelock.http.source import RefreshableSource, Source
 from tidelock.http.wire.pool import Pools
 from tidelock.runtime import Clock, SystemClock
 
 T = TypeVar("T")
-
-LOOK_AGAIN = 0.1
-"""Seconds between two refreshes of a source that knows no instance: many calls are not many fetches."""
-
-OURS = ("host", "content-length", "transfer-encoding", "connection", "x-envoy-expected-rq-timeout-ms")
-"""Headers that the engine writes; given ones are dropped."""
-
-CALLER_ATTRIBUTE = "_tidelock_caller"
 
 
 class Client:
@@ -63,11 +60,7 @@ class Client:
         clock: Clock | None = None,
         rng: random.Random | None = None,
     ) -> None:
-        self._clock = clock or SystemClock()
-        self._now = self._clock.monotonic
-        self._policy = policy or Policy()
-        self._rng = rng or random.Random()
-        self._draw = self._rng.random
+        clock = clock or SystemClock()
         self._ssl = ssl
         self._owned: Any = None
         self._looking = asyncio.Lock()
@@ -75,9 +68,9 @@ class Client:
         if source is None:
             from tidelock.http.local import LocalFirst  # it imports the registry's client
 
-            source = self._owned = LocalFirst(self._clock)
-        self._source = source
-        self._services: dict[str, ServiceState] = {}
+            source = self._owned = LocalFirst(clock)
+        self._services = Services(source, policy or Policy(), clock, rng or random.Random())
+        self._now = self._services.now
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._current: Pools | None = None
@@ -103,7 +96,9 @@ class Client:
         Raises:
             UsageError: the interface has a method that cannot be a call.
         """
-        return _new(interface, Caller(self, api_of(interface).service, None))
+        plans(interface)
+        state = self.service(api_of(interface).service)
+        return cast("T", _new(Caller(interface, self, state, None, _new)))
 
     @property
     def connections(self) -> Pools:
@@ -112,15 +107,11 @@ class Client:
 
     def new_key(self) -> str:
         """Return a fresh Idempotency-Key."""
-        return f"{self._rng.getrandbits(128):032x}"
+        return self._services.new_key()
 
     def service(self, name: str) -> ServiceState:
         """Return what is known about a service; for tests and diagnosis."""
-        state = self._services.get(name)
-        if state is None:
-            state = ServiceState(name, lambda: self._source.instances(name), self._policy)
-            self._services[name] = state
-        return state
+        return self._services.state(name)
 
     async def call(
         self, service: ServiceState, request: Request, seconds: float | None = None, pinned: str | None = None
@@ -145,7 +136,7 @@ class Client:
 
     async def _looked_again(self, error: NoInstance) -> bool:
         """Have the source refresh itself, once for all calls that miss an instance; say why it cannot."""
-        if not isinstance(self._source, RefreshableSource):
+        if not isinstance(self._services.source, RefreshableSource):
             return False
         missed_at = self._now()
         async with self._looking:
@@ -154,7 +145,7 @@ class Client:
             if missed_at < self._looked_at + LOOK_AGAIN:
                 return False
             try:
-                await self._source.refresh()
+                await self._services.source.refresh()
             except TidelockError as why:
                 error.hint = f"{why.what}; {why.hint}" if why.hint else why.what
                 raise error from why
@@ -165,18 +156,16 @@ class Client:
     async def _run(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        now = self._now()
-        patience = self._policy.call.timeout if seconds is None else seconds
-        deadline = min(now + patience, current_deadline())
-        flow = call(request, service, Start(now, deadline, self._draw, pinned))
+        start = self._services.start(seconds, pinned)
+        flow = call(request, service, start)
         loop = asyncio.get_running_loop()
         pools = self._current if loop is self._loop and self._current is not None else self._pools_of(loop)
-        return await drive(flow, service, request.label, pools, self._now)
+        return await drive(flow, Report(service, request.label, start.now), pools, self._now)
 
     def _pools_of(self, loop: asyncio.AbstractEventLoop) -> Pools:
         pools = self._pools.get(loop)
         if pools is None:
-            pools = Pools(loop, self._now, self._policy.call.connect_timeout, self._context)
+            pools = Pools(loop, self._now, self._services.policy.call.connect_timeout, self._context)
             self._pools[loop] = pools
         self._loop, self._current = loop, pools
         return pools
@@ -213,25 +202,8 @@ class Client:
             CallError: no answer.
             UsageError: the URL or method is none.
         """
-        service, target = self._locate(url)
-        verb = method.upper()
-        if not TOKEN.fullmatch(verb):
-            raise UsageError(f"{method!r} is no HTTP method")
-        lines = {name.lower(): value for name, value in (headers or {}).items()}
-        idempotent = verb in IDEMPOTENT_METHODS or "idempotency-key" in lines
-        body = content
-        if json is not None:
-            body = msgspec.json.encode(json)
-            lines.setdefault("content-type", "application/json")
-        if body is None and verb in ("POST", "PUT", "PATCH"):
-            body = b""
-        defaults = {"accept": "*/*", "accept-encoding": "gzip", "user-agent": USER_AGENT}
-        given = {**defaults, **lines}
-        for ours in OURS:
-            given.pop(ours, None)
-        label = f"{verb} {target.partition('?')[0]}"
-        request = Request(verb, target, header_lines(given.items()), body, label, verb, idempotent)
-        return await self.call(service, request, timeout)
+        service, target = self._services.locate(url)
+        return await self.call(service, plain_request(method, target, headers, json, content), timeout)
 
     async def get(self, url: str, **options: Any) -> Response:
         """Send GET; see `request`."""
@@ -257,44 +229,17 @@ class Client:
         """Send DELETE; see `request`."""
         return await self.request("DELETE", url, **options)
 
-    def _locate(self, url: str) -> tuple[ServiceState, str]:
-        scheme, _, rest = url.partition("://")
-        authority, slash, tail = rest.partition("/")
-        if "?" in authority:
-            raise UsageError(f"{url!r} has no path before its query", hint="write http://host/?query")
-        target = check_target(slash + tail.partition("#")[0] if slash else "/")
-        is_name = scheme == "http" and not set(authority) & set(".:[]@") and authority != "localhost"
-        if is_name and authority:
-            return self.service(authority), target
-        root = f"{scheme}://{authority}"
-        state = self._services.get(root)
-        if state is None:
-            fixed = (instance_at(authority, root),)
-            state = self._services[root] = ServiceState(authority, lambda: fixed, self._policy)
-        return state, target
-
-
-class Caller:
-    """What a connected interface holds: whom it calls, and through what."""
-
-    __slots__ = ("client", "pinned", "service")
-
-    def __init__(self, client: Client, service: str, pinned: str | None) -> None:
-        self.client = client
-        self.service = client.service(service)
-        self.pinned = pinned
-
 
 _classes: dict[type, type] = {}
 
 
-def _new(interface: type[T], caller: Caller) -> T:
+def _new(caller: Caller) -> object:
+    interface = caller.interface
     cls = _classes.get(interface)
     if cls is None:
-        service = api_of(interface).service
-        methods = {operation.name: _method(Plan(operation, service)) for operation in operations(interface)}
+        methods = {name: _method(plan) for name, plan in plans(interface).items()}
         cls = _classes[interface] = type(f"{interface.__name__}Client", (interface,), methods)
-    made = cast("T", object.__new__(cls))
+    made: object = object.__new__(cls)
     setattr(made, CALLER_ATTRIBUTE, caller)
     return made
 
@@ -325,18 +270,6 @@ def connect(interface: type[T], *, source: Source | None = None, policy: Policy 
     return Client(source, policy=policy).connect(interface)
 
 
-def caller_of(connected: object) -> Caller:
-    """Return what a connected interface holds.
-
-    Raises:
-        UsageError: it is not connected.
-    """
-    found = getattr(connected, CALLER_ATTRIBUTE, None)
-    if not isinstance(found, Caller):
-        raise UsageError(f"{type(connected).__name__} is not connected", hint="use what connect() returned")
-    return found
-
-
 def at(connected: T, instance: str | Instance) -> T:
     """Return the same interface pinned to one instance: to ask it again after `InDoubt`.
 
@@ -348,8 +281,7 @@ def at(connected: T, instance: str | Instance) -> T:
     """
     caller = caller_of(connected)
     instance_id = instance if isinstance(instance, str) else instance.instance_id
-    interface = type(connected).__mro__[1]
-    return _new(interface, Caller(caller.client, caller.service.name, instance_id))
+    return cast("T", caller.make(dataclasses.replace(caller, pinned=instance_id)))
 
 
 def instances(connected: object) -> Sequence[Instance]:

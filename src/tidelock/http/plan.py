@@ -15,7 +15,7 @@ import msgspec
 
 from tidelock.errors import UsageError
 from tidelock.http.codec import decoder, encoder, text_of
-from tidelock.http.declarative import HOLE, Operation, Parameter, Place
+from tidelock.http.declarative import HOLE, Operation, Parameter, Place, api_of, operations
 from tidelock.http.errors import DecodeFailed, InDoubt, StatusError
 from tidelock.http.exchange import Request, Response
 from tidelock.http.wire.head import header_line, header_lines
@@ -184,6 +184,23 @@ class Plan:
         raised = mapped(_message(body))
         raised.__cause__ = error
         return raised
+
+
+_plans: dict[type, dict[str, Plan]] = {}
+
+
+def plans(interface: type) -> Mapping[str, Plan]:
+    """Return the plans of an interface's methods by name, compiled once.
+
+    Raises:
+        UsageError: it has a method that cannot be a call.
+    """
+    found = _plans.get(interface)
+    if found is None:
+        service = api_of(interface).service
+        made = {operation.name: Plan(operation, service) for operation in operations(interface)}
+        found = _plans.setdefault(interface, made)
+    return found
 
 
 def _pieces(path: str, index: Mapping[str, int]) -> list[str | int]:

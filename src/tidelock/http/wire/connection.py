@@ -14,18 +14,12 @@ from __future__ import annotations
 
 import asyncio
 import select
-import socket
-import struct
 from collections.abc import Callable
 from typing import cast
 
 from tidelock.http.exchange import Failure, Reason, Response
+from tidelock.http.wire.idle import Outcome, bytes_acknowledged, keep_alive
 from tidelock.http.wire.parser import ParseError, ResponseParser
-
-TCPI_BYTES_ACKED = 120
-"""Offset of the 64-bit counter in Linux's `struct tcp_info`; it also counts the SYN."""
-
-Outcome = Response | Failure
 
 
 class Connection(asyncio.Protocol):
@@ -156,7 +150,7 @@ class Connection(asyncio.Protocol):
         if parser.reusable and not self.closed and self._all_written():
             released = self._released
             if released is not None:
-                self.keep_alive = _keep_alive(response)
+                self.keep_alive = keep_alive(response)
                 released(self)
         else:
             self.close()
@@ -195,30 +189,3 @@ class Connection(asyncio.Protocol):
             return False
         acked = bytes_acknowledged(self._transport.get_extra_info("socket").fileno())
         return acked is not None and acked <= self._acked_before + 1
-
-
-def bytes_acknowledged(descriptor: int) -> int | None:
-    """Return how many bytes the other side's kernel has acknowledged on a TCP socket; None where unknown."""
-    option = getattr(socket, "TCP_INFO", None)
-    if option is None or descriptor < 0:
-        return None
-    sock = socket.socket(fileno=descriptor)
-    try:
-        info = sock.getsockopt(socket.IPPROTO_TCP, option, 256)
-    except OSError:
-        return None
-    finally:
-        sock.detach()
-    if len(info) < TCPI_BYTES_ACKED + 8:
-        return None  # a kernel before 4.1
-    return int(struct.unpack_from("@Q", info, TCPI_BYTES_ACKED)[0])
-
-
-def _keep_alive(response: Response) -> float | None:
-    for name, value in response.raw_headers:
-        if name == b"keep-alive":
-            for part in value.split(b","):
-                key, _, number = part.strip().partition(b"=")
-                if key.lower() == b"timeout" and number.isdigit():
-                    return float(number[:9])
-    return None

@@ -9,21 +9,19 @@ connection is in a pool only while it is idle and healthy; whoever takes it must
 from __future__ import annotations
 
 import asyncio
-import errno
 import ssl as tls
 from collections.abc import Callable
 
-from tidelock.http.exchange import Failure, Reason
-from tidelock.http.wire.connection import Connection, Outcome
-
-IDLE_LIMIT = 4.0
-"""Seconds; uvicorn and Node.js end an idle connection after 5 (nginx 75, Tomcat 20)."""
-
-LOOK_AFTER = 1.0
-"""Seconds of idling from which a connection is looked at before use; a look costs a system call."""
-
-Address = tuple[str, int, bool]
-"""Host, port, whether TLS is spoken."""
+from tidelock.http.exchange import Failure
+from tidelock.http.wire.connection import Connection
+from tidelock.http.wire.idle import (
+    LOOK_AFTER,
+    Address,
+    Outcome,
+    connect_failure,
+    idle_limit,
+    no_connection_in_time,
+)
 
 
 class Pools:
@@ -112,7 +110,9 @@ class Pools:
             connection = connections.pop()
             if not connection.closed:
                 idle = now - connection.idle_since
-                if idle < LOOK_AFTER or (idle < _limit(connection) and not connection.is_stale()):
+                if idle < LOOK_AFTER or (
+                    idle < idle_limit(connection.keep_alive) and not connection.is_stale()
+                ):
                     return connection
             connection.close()
         return None
@@ -136,7 +136,11 @@ class Pools:
         """End what has idled too long, and forget addresses that are no longer used."""
         now = self._now()
         for address, connections in list(self._idle.items()):
-            fresh = [each for each in connections if not each.closed and now - each.idle_since < _limit(each)]
+            fresh = [
+                each
+                for each in connections
+                if not each.closed and now - each.idle_since < idle_limit(each.keep_alive)
+            ]
             for connection in connections:
                 if connection not in fresh:
                     connection.close()
@@ -150,7 +154,6 @@ class Pools:
     async def _connect(self, address: Address, deadline: float, now: float) -> Connection | Failure:
         host, port, secure = address
         patience = min(deadline - now, self._connect_timeout)
-        too_late = Reason.TIMEOUT if patience < self._connect_timeout else Reason.UNREACHABLE
         try:
             async with asyncio.timeout(patience):
                 _, connection = await self._loop.create_connection(
@@ -161,24 +164,7 @@ class Pools:
                     server_hostname=host if secure else None,
                 )
         except TimeoutError:
-            return Failure(too_late, f"no connection within {patience:.3g} s", False, self._now())
+            return no_connection_in_time(patience, self._connect_timeout, self._now())
         except OSError as error:
-            reason = Reason.REFUSED if _is_refused(error) else Reason.UNREACHABLE
-            detail = (
-                "nobody listens there (connection refused)"
-                if reason is Reason.REFUSED
-                else f"no connection: {error}"
-            )
-            return Failure(reason, detail, False, self._now())
+            return connect_failure(error, self._now())
         return connection
-
-
-def _limit(connection: Connection) -> float:
-    """Seconds that a connection may idle: a second less than the server says, or a cautious default."""
-    said = connection.keep_alive
-    return IDLE_LIMIT if said is None else max(said - 1.0, 0.0)
-
-
-def _is_refused(error: OSError) -> bool:
-    """Whether every address of the host refused; asyncio puts several errors into one text."""
-    return error.errno == errno.ECONNREFUSED or f"[Errno {errno.ECONNREFUSED}]" in str(error)

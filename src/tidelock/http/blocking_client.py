@@ -1,0 +1,269 @@
+"""The blocking client: `connect_blocking(Orders)` for interfaces, `BlockingClient().get(url)` for the rest.
+
+The same flow, rules and parser as the asyncio client's, on sockets; no event loop runs in a call. One client
+may be used from many threads, and should be: they share its connections and what it learned.
+
+What a type checker sees: an interface declares coroutines, and Python's types cannot turn a class's methods
+into plain ones. So `connect_blocking(Orders)` is a `Blocking[Orders]`. Called with the method first,
+`orders(Orders.get, 42)`, arguments and result are checked, by mypy and pyright, without a plugin or generated
+files. `orders.get(42)` does the same work and is `Any` to a checker.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import ssl as tls
+import threading
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, runtime_checkable
+
+from tidelock.errors import TidelockError, UsageError
+from tidelock.http.blocking import drive
+from tidelock.http.declarative import api_of
+from tidelock.http.errors import NoInstance
+from tidelock.http.exchange import Request, Response
+from tidelock.http.flow import Policy, ServiceState, call
+from tidelock.http.plan import plans
+from tidelock.http.report import Report
+from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request
+from tidelock.http.source import Source
+from tidelock.http.wire.blocking import BlockingPools
+from tidelock.runtime import Clock, SystemClock
+
+T = TypeVar("T")
+R = TypeVar("R")
+P = ParamSpec("P")
+
+
+@runtime_checkable
+class BlockingRefreshable(Protocol):
+    """A source that can look again, for threads."""
+
+    def refresh(self) -> None:
+        """Bring the copy up to date now."""
+
+
+class BlockingClient:
+    """Calls services by name, and plain hosts; for threads.
+
+    Args:
+        source: where instances come from, with a blocking `refresh` if it can look again; environment, then
+            registry, when None.
+        policy: timeouts, retries, breaker, ejection.
+        ssl: for instances that want TLS; the system's trust store when None.
+        clock: time; the system's when None.
+        rng: randomness for balancing, pauses and keys.
+    """
+
+    def __init__(
+        self,
+        source: Source | None = None,
+        *,
+        policy: Policy | None = None,
+        ssl: tls.SSLContext | None = None,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        if inspect.iscoroutinefunction(getattr(source, "refresh", None)):
+            hint = "leave `source` out, or give one whose refresh blocks"
+            raise UsageError(
+                f"{type(source).__name__} needs an event loop, and blocking code has none", hint=hint
+            )
+        clock = clock or SystemClock()
+        self._owned: Any = None
+        if source is None:
+            from tidelock.http.background import Background  # they import the registry's client
+            from tidelock.http.local import LocalFirst
+
+            source = self._owned = Background(lambda: LocalFirst(clock))
+        self._services = Services(source, policy or Policy(), clock, rng or random.Random())
+        self._now = self._services.now
+        self._ssl = ssl
+        self._lock = threading.Lock()
+        self._looking = threading.Lock()
+        self._looked_at = -LOOK_AGAIN
+        self.connections = BlockingPools(self._now, self._services.policy.call.connect_timeout, self._context)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End all connections, and the registry's client if it was ours; calls under way fail."""
+        self.connections.close()
+        if self._owned is not None:
+            self._owned.close()
+
+    def connect(self, interface: type[T]) -> Blocking[T]:
+        """Return an object that calls the service that the interface names.
+
+        Raises:
+            UsageError: the interface has a method that cannot be a call.
+        """
+        plans(interface)
+        state = self.service(api_of(interface).service)
+        return Blocking(Caller(interface, self, state, None, Blocking))
+
+    def service(self, name: str) -> ServiceState:
+        """Return what is known about a service; for tests and diagnosis."""
+        return self._services.state(name)
+
+    def new_key(self) -> str:
+        """Return a fresh Idempotency-Key."""
+        return self._services.new_key()
+
+    def call(
+        self, service: ServiceState, request: Request, seconds: float | None = None, pinned: str | None = None
+    ) -> Response:
+        """Carry out one logical call; see `Client.call`.
+
+        Raises:
+            CallError: no answer.
+        """
+        try:
+            return self._run(service, request, seconds, pinned)
+        except NoInstance as error:
+            if not self._looked_again(error):
+                raise
+            return self._run(service, request, seconds, pinned)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] | None = None,
+        json: Any = None,
+        content: bytes | None = None,
+        timeout: float | None = None,
+    ) -> Response:
+        """Send a request; the answer comes back whatever its status. See `Client.request`.
+
+        Raises:
+            CallError: no answer.
+            UsageError: the URL or method is none.
+        """
+        service, target = self._services.locate(url)
+        return self.call(service, plain_request(method, target, headers, json, content), timeout)
+
+    def get(self, url: str, **options: Any) -> Response:
+        """Send GET; see `request`."""
+        return self.request("GET", url, **options)
+
+    def head(self, url: str, **options: Any) -> Response:
+        """Send HEAD; see `request`."""
+        return self.request("HEAD", url, **options)
+
+    def post(self, url: str, **options: Any) -> Response:
+        """Send POST; see `request`."""
+        return self.request("POST", url, **options)
+
+    def put(self, url: str, **options: Any) -> Response:
+        """Send PUT; see `request`."""
+        return self.request("PUT", url, **options)
+
+    def patch(self, url: str, **options: Any) -> Response:
+        """Send PATCH; see `request`."""
+        return self.request("PATCH", url, **options)
+
+    def delete(self, url: str, **options: Any) -> Response:
+        """Send DELETE; see `request`."""
+        return self.request("DELETE", url, **options)
+
+    def _run(
+        self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
+    ) -> Response:
+        start = self._services.start(seconds, pinned)
+        flow = call(request, service, start)
+        report = Report(service, request.label, start.now)
+        return drive(flow, report, self.connections, self._now, self._lock)
+
+    def _looked_again(self, error: NoInstance) -> bool:
+        """Have the source refresh itself, once for all calls that miss an instance; say why it cannot."""
+        source = self._services.source
+        if not isinstance(source, BlockingRefreshable):
+            return False
+        missed_at = self._now()
+        with self._looking:
+            if self._looked_at >= missed_at:
+                return True  # another call had it done while this one waited
+            if missed_at < self._looked_at + LOOK_AGAIN:
+                return False
+            try:
+                source.refresh()
+            except TidelockError as why:
+                error.hint = f"{why.what}; {why.hint}" if why.hint else why.what
+                raise error from why
+            finally:
+                self._looked_at = self._now()
+        return True
+
+    def _context(self) -> tls.SSLContext:
+        if self._ssl is None:
+            self._ssl = tls.create_default_context()
+        return self._ssl
+
+
+class Blocking(Generic[T]):
+    """An interface connected for blocking code; `with` closes the client behind it."""
+
+    def __init__(self, caller: Caller) -> None:
+        self._tidelock_caller = caller
+        self._tidelock_plans = plans(caller.interface)
+
+    def __call__(
+        self,
+        method: Callable[Concatenate[T, P], Coroutine[Any, Any, R]],
+        /,
+        *args: P.args,
+        **kwargs: P.kwargs,
+    ) -> R:
+        """Call a method of the interface: `orders(Orders.get, 42)`.
+
+        Raises:
+            UsageError: the interface has no such method.
+            CallError: the call failed; or what the interface's error map names.
+        """
+        return cast("R", getattr(self, method.__name__)(*args, **kwargs))
+
+    def __getattr__(self, name: str) -> Any:
+        caller: Caller = self.__dict__["_tidelock_caller"]
+        plan = self.__dict__["_tidelock_plans"].get(name)
+        if plan is None:
+            if name.startswith("__"):
+                raise AttributeError(name)
+            raise UsageError(f"{caller.interface.__qualname__} has no method {name!r}")
+        client: BlockingClient = caller.client
+
+        def method(*args: Any, **kwargs: Any) -> Any:
+            request = plan.request(args, kwargs, client.new_key)
+            return plan.result(client.call(caller.service, request, plan.timeout, caller.pinned))
+
+        method.__name__ = name
+        self.__dict__[name] = method  # found without __getattr__ from now on
+        return method
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tidelock_caller.client.close()
+
+
+def connect_blocking(
+    interface: type[T], *, source: Source | None = None, policy: Policy | None = None
+) -> Blocking[T]:
+    """Return an object that calls the service that the interface names, with a BlockingClient of its own.
+
+    Args:
+        interface: a class decorated with `@api`.
+        source: where instances come from; environment, then registry, when None.
+        policy: timeouts, retries, breaker, ejection.
+
+    Raises:
+        UsageError: the interface has a method that cannot be a call.
+    """
+    return BlockingClient(source, policy=policy).connect(interface)

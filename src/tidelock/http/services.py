@@ -1,0 +1,148 @@
+"""What a client of either flavour knows and decides without IO: services, requests, deadlines, keys.
+
+`client` (asyncio) and `blocking_client` own one `Services` each and add only how bytes move. May import the
+rules and the sources, no driver. Invariant: one `ServiceState` per name, shared by all who ask.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from tidelock.errors import UsageError
+from tidelock.http.deadlines import current_deadline
+from tidelock.http.exchange import Request
+from tidelock.http.flow import Policy, ServiceState, Start
+from tidelock.http.plan import USER_AGENT
+from tidelock.http.retry import IDEMPOTENT_METHODS
+from tidelock.http.source import Source, instance_at
+from tidelock.http.wire.head import TOKEN, check_target, header_lines
+from tidelock.runtime import Clock
+
+LOOK_AGAIN = 0.1
+"""Seconds between two refreshes of a source that knows no instance: many calls are not many fetches."""
+
+OURS = ("host", "content-length", "transfer-encoding", "connection", "x-envoy-expected-rq-timeout-ms")
+"""Headers that the engine writes; given ones are dropped."""
+
+CALLER_ATTRIBUTE = "_tidelock_caller"
+
+
+class Services:
+    """The services that one client calls.
+
+    Args:
+        source: where instances come from.
+        policy: timeouts, retries, breaker, ejection.
+        clock: time.
+        rng: randomness for balancing, pauses and keys.
+    """
+
+    def __init__(self, source: Source, policy: Policy, clock: Clock, rng: random.Random) -> None:
+        self.source = source
+        self.policy = policy
+        self.now = clock.monotonic
+        self._rng = rng
+        self._draw = rng.random
+        self._states: dict[str, ServiceState] = {}
+
+    def state(self, name: str) -> ServiceState:
+        """Return what is known about a service; made on first use."""
+        found = self._states.get(name)
+        if found is None:
+            made = ServiceState(name, lambda: self.source.instances(name), self.policy)
+            found = self._states.setdefault(name, made)
+        return found
+
+    def new_key(self) -> str:
+        """Return a fresh Idempotency-Key."""
+        return f"{self._rng.getrandbits(128):032x}"
+
+    def start(self, seconds: float | None, pinned: str | None) -> Start:
+        """Return how a call begins now: its own patience or the policy's, and the current deadline."""
+        now = self.now()
+        patience = self.policy.call.timeout if seconds is None else seconds
+        return Start(now, min(now + patience, current_deadline()), self._draw, pinned)
+
+    def locate(self, url: str) -> tuple[ServiceState, str]:
+        """Return whom a URL names, and the request's target.
+
+        Raises:
+            UsageError: it is no URL.
+        """
+        scheme, _, rest = url.partition("://")
+        authority, slash, tail = rest.partition("/")
+        if "?" in authority:
+            raise UsageError(f"{url!r} has no path before its query", hint="write http://host/?query")
+        target = check_target(slash + tail.partition("#")[0] if slash else "/")
+        is_name = scheme == "http" and not set(authority) & set(".:[]@") and authority != "localhost"
+        if is_name and authority:
+            return self.state(authority), target
+        root = f"{scheme}://{authority}"
+        state = self._states.get(root)
+        if state is None:
+            fixed = (instance_at(authority, root),)
+            state = self._states.setdefault(root, ServiceState(authority, lambda: fixed, self.policy))
+        return state, target
+
+
+def plain_request(
+    method: str, target: str, headers: Mapping[str, str] | None, json: Any, content: bytes | None
+) -> Request:
+    """Build a request that no interface declares.
+
+    Raises:
+        UsageError: the method is none.
+        LocalProtocolError: a header that would break out of its line.
+    """
+    verb = method.upper()
+    if not TOKEN.fullmatch(verb):
+        raise UsageError(f"{method!r} is no HTTP method")
+    lines = {name.lower(): value for name, value in (headers or {}).items()}
+    idempotent = verb in IDEMPOTENT_METHODS or "idempotency-key" in lines
+    body = content
+    if json is not None:
+        body = msgspec.json.encode(json)
+        lines.setdefault("content-type", "application/json")
+    if body is None and verb in ("POST", "PUT", "PATCH"):
+        body = b""
+    given = {"accept": "*/*", "accept-encoding": "gzip", "user-agent": USER_AGENT, **lines}
+    for ours in OURS:
+        given.pop(ours, None)
+    label = f"{verb} {target.partition('?')[0]}"
+    return Request(verb, target, header_lines(given.items()), body, label, verb, idempotent)
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """What a connected interface holds: whom it calls, and through what.
+
+    Attributes:
+        interface: the class with `@api`.
+        client: a Client or a BlockingClient.
+        service: what is known about whom it calls.
+        pinned: the only instance id that will do, or None.
+        make: makes an object of the same flavour around another Caller.
+    """
+
+    interface: type
+    client: Any
+    service: ServiceState
+    pinned: str | None
+    make: Callable[[Caller], Any]
+
+
+def caller_of(connected: object) -> Caller:
+    """Return what a connected interface holds.
+
+    Raises:
+        UsageError: it is not connected.
+    """
+    found = getattr(connected, CALLER_ATTRIBUTE, None)
+    if not isinstance(found, Caller):
+        raise UsageError(f"{type(connected).__name__} is not connected", hint="use what connect() returned")
+    return found

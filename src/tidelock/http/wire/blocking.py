@@ -1,0 +1,311 @@
+"""The HTTP/1.1 engine for blocking code: sockets, the same parser, the same rules for idle connections.
+
+The socket does not block; a thread waits in `poll` with the deadline, so that a server that answers before it
+has read everything is heard, as under asyncio. A pool may be used from many threads: one lock around the
+lists, never held while bytes move. Invariant: a connection is in a pool only while it is idle and healthy;
+whoever takes it must end or return it.
+"""
+
+from __future__ import annotations
+
+import select
+import socket
+import ssl as tls
+import threading
+from collections.abc import Callable
+
+from tidelock.http.exchange import Failure, Reason, Response
+from tidelock.http.wire.idle import (
+    Address,
+    Outcome,
+    bytes_acknowledged,
+    connect_failure,
+    idle_limit,
+    keep_alive,
+    no_connection_in_time,
+)
+from tidelock.http.wire.parser import ParseError, ResponseParser
+
+PIECE = 256 * 1024
+"""Bytes read at once."""
+
+AGAIN = (BlockingIOError, tls.SSLWantReadError, tls.SSLWantWriteError)
+
+
+class BlockingConnection:
+    """A connection to one instance; used by one thread at a time.
+
+    Attributes:
+        closed: it can carry no further request.
+        idle_since: monotonic seconds of the last answer.
+        keep_alive: seconds for which the server said it keeps an idle connection, if it said so.
+    """
+
+    def __init__(self, sock: socket.socket, now: Callable[[], float], secure: bool) -> None:
+        self._sock = sock
+        self._now = now
+        self._secure = secure
+        self._parser = ResponseParser()
+        self._rest = memoryview(b"")
+        self._written = 0
+        self._acked_before = 0
+        self._why = "the connection broke"
+        self.closed = False
+        self.idle_since = 0.0
+        self.keep_alive: float | None = None
+
+    def exchange(self, data: bytes, head: bool, deadline: float) -> Outcome:
+        """Send a request and return what became of it.
+
+        Args:
+            data: the whole request.
+            head: it is a HEAD request.
+            deadline: monotonic seconds; the connection is given up then.
+        """
+        self.begin(data, head)
+        outcome = self.wait(deadline)
+        return outcome or self.give_up(Reason.TIMEOUT, "no answer before the deadline")
+
+    def begin(self, data: bytes, head: bool) -> None:
+        """Start to send a request."""
+        self._parser.start(head)
+        self._acked_before = self._written
+        self._written += len(data)
+        self._rest = memoryview(data)
+
+    def wait(self, until: float) -> Outcome | None:
+        """Go on sending and reading; None when there is no outcome at that time."""
+        while True:
+            outcome = self.advance()
+            if outcome is not None:
+                return outcome
+            left = until - self._now()
+            if left <= 0.0:
+                return None
+            poll = select.poll()
+            poll.register(self._sock.fileno(), self.interest)
+            poll.poll(left * 1000 + 1)
+
+    @property
+    def interest(self) -> int:
+        """What to wait for: `select.POLLIN`, and POLLOUT while the request is not out."""
+        return select.POLLIN | select.POLLOUT if self._rest else select.POLLIN
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._sock.fileno()
+
+    def advance(self) -> Outcome | None:
+        """Do what can be done without waiting; the outcome if there is one now."""
+        try:
+            if self._rest:
+                self._send()
+            while not self._parser.complete:
+                data = self._sock.recv(PIECE)
+                if not data:
+                    return self._ended()
+                self._parser.feed(data)
+            return self._answered()
+        except AGAIN:
+            return None
+        except ParseError as error:
+            return self.give_up(Reason.GARBAGE, error.what)
+        except (OSError, ValueError) as error:  # ValueError: closed by another thread
+            shown = self._why if self.closed else f"{self._why} ({error})"
+            return self.give_up(Reason.BROKEN, shown)
+
+    def _send(self) -> None:
+        try:
+            while self._rest:
+                self._rest = self._rest[self._sock.send(self._rest) :]
+        except AGAIN:
+            pass
+        except OSError:
+            self.closed = True  # what the server said before it ended the connection can still be read
+
+    def _ended(self) -> Outcome:
+        parser = self._parser
+        if self.closed and self._why != "the connection broke":
+            return self.give_up(Reason.BROKEN, self._why)
+        self.closed = True
+        try:
+            parser.eof()
+            return self._answered()
+        except ParseError as error:
+            unsent = not parser.begun and self._nothing_acknowledged()
+            what = "the connection ended before the answer" if not parser.begun else error.what
+            return self.give_up(Reason.BROKEN, what, sent=not unsent)
+
+    def _answered(self) -> Response:
+        parser = self._parser
+        self.idle_since = self._now()
+        response = Response(parser.status, parser.headers, parser.body, self.idle_since)
+        if parser.reusable and not self.closed and not self._rest:
+            self.keep_alive = keep_alive(response)
+        else:
+            self.close()
+        return response
+
+    def give_up(self, reason: Reason, detail: str, *, sent: bool = True) -> Failure:
+        """End the connection and say why."""
+        self.close()
+        return Failure(reason, detail, sent, self._now())
+
+    def is_stale(self) -> bool:
+        """Whether the other side has sent or ended something while the connection was idle."""
+        poll = select.poll()
+        poll.register(self._sock.fileno(), select.POLLIN)
+        return bool(poll.poll(0))
+
+    def close(self) -> None:
+        """End the connection now."""
+        self.closed = True
+        self._rest = memoryview(b"")
+        self._sock.close()
+
+    def abandon(self, why: str) -> None:
+        """End the connection from another thread; an exchange under way ends as broken."""
+        self._why = why
+        self.closed = True
+        try:
+            self._sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            self._why = why  # it had ended by itself
+
+    def _nothing_acknowledged(self) -> bool:
+        if self._secure:
+            return False
+        acked = bytes_acknowledged(self._sock.fileno())
+        return acked is not None and acked <= self._acked_before + 1
+
+
+class BlockingPools:
+    """All connections of one blocking client.
+
+    Args:
+        now: monotonic seconds.
+        connect_timeout: seconds for one connection.
+        context: makes the TLS context when the first secure instance is called.
+    """
+
+    def __init__(
+        self, now: Callable[[], float], connect_timeout: float, context: Callable[[], tls.SSLContext]
+    ) -> None:
+        self._now = now
+        self._connect_timeout = connect_timeout
+        self._context = context
+        self._lock = threading.Lock()
+        self._idle: dict[Address, list[BlockingConnection]] = {}
+        self._busy: set[BlockingConnection] = set()
+        self._swept_at = 0.0
+        self._closed = False
+
+    @property
+    def idle(self) -> int:
+        """Connections that wait for a request."""
+        return sum(len(connections) for connections in self._idle.values())
+
+    @property
+    def busy(self) -> int:
+        """Connections with a request under way."""
+        return len(self._busy)
+
+    def exchange(self, address: Address, data: bytes, head: bool, deadline: float) -> Outcome:
+        """Send a request to an address and return what became of it.
+
+        Args:
+            address: where to.
+            data: the whole request.
+            head: it is a HEAD request.
+            deadline: monotonic seconds.
+        """
+        connection = self.take(address, deadline)
+        if isinstance(connection, Failure):
+            return connection
+        try:
+            return connection.exchange(data, head, deadline)
+        except BaseException:
+            connection.close()  # KeyboardInterrupt in the middle
+            raise
+        finally:
+            self.give_back(address, connection)
+
+    def take(self, address: Address, deadline: float) -> BlockingConnection | Failure:
+        """Return a connection that is an idle one or new; it must be given back."""
+        now = self._now()
+        with self._lock:
+            connections = self._idle.get(address)
+            while connections:
+                connection = connections.pop()
+                fresh = now - connection.idle_since < idle_limit(connection.keep_alive)
+                if fresh and not connection.is_stale():
+                    self._busy.add(connection)
+                    return connection
+                connection.close()
+        made = self._connect(address, deadline, now)
+        if isinstance(made, BlockingConnection):
+            with self._lock:
+                self._busy.add(made)
+        return made
+
+    def give_back(self, address: Address, connection: BlockingConnection) -> None:
+        """Keep a connection for the next request, unless it is closed."""
+        with self._lock:
+            self._busy.discard(connection)
+            if self._closed:
+                connection.close()
+            if not connection.closed:
+                self._idle.setdefault(address, []).append(connection)
+                self._sweep(connection.idle_since)
+
+    def close(self) -> None:
+        """End all connections; exchanges under way end as broken."""
+        with self._lock:
+            self._closed = True
+            for connections in self._idle.values():
+                for connection in connections:
+                    connection.close()
+            self._idle.clear()
+            for connection in self._busy:
+                connection.abandon("the client was closed")
+
+    def _sweep(self, now: float) -> None:
+        """End what has idled too long; there is no timer, so it is done while the client is used."""
+        if now < self._swept_at + 1.0:
+            return
+        self._swept_at = now
+        for address, connections in list(self._idle.items()):
+            for connection in list(connections):
+                if now - connection.idle_since >= idle_limit(connection.keep_alive):
+                    connections.remove(connection)
+                    connection.close()
+            if not connections:
+                del self._idle[address]
+
+    def _connect(self, address: Address, deadline: float, now: float) -> BlockingConnection | Failure:
+        host, port, secure = address
+        limit = self._connect_timeout
+        patience = min(deadline - now, limit)
+        if patience <= 0.0:
+            return no_connection_in_time(0.0, limit, now)
+        sock: socket.socket | None = None
+        try:
+            sock = socket.create_connection((host, port), patience, all_errors=True)
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            if secure:
+                sock.settimeout(max(patience - (self._now() - now), 0.001))
+                sock = self._context().wrap_socket(sock, server_hostname=host)
+            sock.setblocking(False)
+            return BlockingConnection(sock, self._now, secure)
+        except (OSError, ExceptionGroup) as error:
+            if sock is not None:
+                sock.close()
+            if _is_timeout(error):
+                return no_connection_in_time(patience, limit, self._now())
+            return connect_failure(error, self._now())
+
+
+def _is_timeout(error: BaseException) -> bool:
+    if isinstance(error, BaseExceptionGroup):
+        return any(_is_timeout(each) for each in error.exceptions)
+    return isinstance(error, TimeoutError)
