@@ -68,16 +68,23 @@ class OrderBook:
     line_count: int
     total: Decimal
 
-    def busiest_customer(self, at_least: int) -> tuple[int, list[Order]] | None:
-        """Return the first customer with that many orders, and the first of those orders."""
+    def opening(self, count: int) -> tuple[int | None, list[Order]]:
+        """Return whose orders open the story, and those orders.
+
+        The first customer who reaches `count` orders, else the one with the most; None, and the first orders
+        of the book, where nobody has two.
+        """
         found: dict[int, list[Order]] = {}
         for order in self.orders:
             if order.customer_id is not None:
                 mine = found.setdefault(order.customer_id, [])
                 mine.append(order)
-                if len(mine) == at_least:
+                if len(mine) == count:
                     return order.customer_id, mine
-        return None
+        customer = max(found, key=lambda one: len(found[one]), default=None)
+        if customer is None or len(found[customer]) < 2:
+            return None, self.orders[:count]
+        return customer, found[customer]
 
 
 class _Line(msgspec.Struct):

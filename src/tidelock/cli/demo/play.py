@@ -16,7 +16,6 @@ from tidelock.cli.demo import database, story
 from tidelock.cli.demo.folder import DemoFolder
 from tidelock.cli.demo.narrate import Narrator
 from tidelock.cli.demo.orders import OrderBook, generate_orders, read_orders
-from tidelock.cli.demo.stage import split
 from tidelock.runtime import SystemClock
 
 INTERRUPTED = 130
@@ -49,7 +48,6 @@ def play(options: Options) -> int:
         book = read(options.orders_file, narrator)
     else:
         book = generate_orders(options.count, options.seed)
-    split(book)
     folder.claim()
     keep_log(folder.path / "logs" / "demo.log")
     try:

@@ -61,18 +61,9 @@ class Stage:
             await asyncio.sleep(SAMPLE_EVERY)
 
 
-def split(book: OrderBook) -> tuple[int, list[Order], list[Order], list[Order]]:
-    """Divide the orders: a customer and his first six, then two halves of the rest in their own order.
-
-    Raises:
-        TidelockError: there are not enough orders to tell the story.
-    """
-    found = book.busiest_customer(FIRST_ORDERS)
-    if found is None:
-        raise TidelockError(
-            f"no customer has {FIRST_ORDERS} orders, and the story needs one", where=book.source
-        )
-    customer, first = found
+def split(book: OrderBook) -> tuple[int | None, list[Order], list[Order], list[Order]]:
+    """Divide the orders: a customer (None: everybody) and the first few, then two halves of the rest."""
+    customer, first = book.opening(FIRST_ORDERS)
     chosen = {order.invoice_no for order in first}
     rest = [order for order in book.orders if order.invoice_no not in chosen]
     middle = len(rest) // 2

@@ -18,7 +18,9 @@ from tidelock.cli.demo.database import OrdersTable
 from tidelock.cli.demo.memory import MemoryWatch, descendant
 from tidelock.cli.demo.services import DemoProcess, free_port
 from tidelock.errors import TidelockError
-from tidelock.http import CallError, Client
+from tidelock.http import CallError, Client, Policy, StaticSource
+from tidelock.http.balance import EjectionSettings
+from tidelock.http.breaker import BreakerSettings
 from tidelock.runtime import LOOPBACK, Clock
 
 ORDER_SERVICES = ("order-service-1", "order-service-2")
@@ -26,6 +28,11 @@ USER_SERVICE = "user-service"
 SINK_PROCESS = "tl-sink-"
 """How Connect names the process of a sink's task."""
 START_TIMEOUT = 30.0
+PATIENT = Policy(
+    breaker=BreakerSettings(wait_duration_in_open_state=0.001),
+    ejection=EjectionSettings(base_ejection_time=0.001, max_ejection_time=0.01),
+)
+"""The story asks processes that it knows to be down, again and again, until they are back."""
 POLL = 0.05
 
 
@@ -56,7 +63,7 @@ class World:
         self.began = clock.monotonic()
         self.common_url = common
         self.common = OrdersTable(common)
-        self.client = Client()
+        self.client = Client(StaticSource({}), policy=PATIENT)
         self.memory = MemoryWatch()
         self.addresses: dict[str, Any] = {}
         self._ports = {name: free_port() for name in (*ORDER_SERVICES, USER_SERVICE)}
@@ -93,6 +100,7 @@ class World:
             process.start()
         for name in (*ORDER_SERVICES, USER_SERVICE):
             await self.until_healthy(name)
+        await self.until_all_answer()
 
     async def connect_the_queue(self) -> None:
         """Restart the order services with outbox relay and common database."""
@@ -106,6 +114,7 @@ class World:
             process.configure(queue)
             process.start()
             await self.until_healthy(name)
+        await self.until_all_answer()
 
     async def close(self) -> None:
         """Stop everything, callers first; nothing of the demo runs afterwards."""
@@ -184,6 +193,19 @@ class World:
                 return False
 
         await self.until(f"{name} is up", healthy, process)
+
+    async def until_all_answer(self) -> None:
+        """Wait until user-service has the news from the registry and reaches every order-service."""
+        seen: set[str] = set()
+
+        async def reached() -> bool:
+            try:
+                seen.add((await self.ask(f"{self.url(USER_SERVICE)}/orders/count"))["instance"])
+            except (CallError, UnexpectedAnswerError):
+                seen.clear()
+            return seen == set(ORDER_SERVICES)
+
+        await self.until("user-service reaches both instances", reached, self.user_service)
 
     async def until(
         self,

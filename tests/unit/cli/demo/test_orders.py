@@ -99,10 +99,20 @@ def test_the_same_seed_makes_the_same_orders() -> None:
     assert any(order.customer_id is None for order in first.orders)
 
 
-def test_the_busiest_customer_is_the_first_with_enough_orders() -> None:
-    found = generate_orders(50, 1).busiest_customer(6)
-    assert found is not None
-    customer, orders = found
+def test_the_story_opens_with_the_first_customer_who_has_enough_orders() -> None:
+    customer, orders = generate_orders(50, 1).opening(6)
     assert customer == 1
     assert len(orders) == 6
     assert all(order.customer_id == 1 for order in orders)
+
+
+def test_a_small_book_opens_with_what_it_has(write) -> None:  # type: ignore[no-untyped-def]
+    rows = [
+        ROW.replace("1,", f"{number},", 1).replace("17850", owner) for number, owner in enumerate("121", 1)
+    ]
+    assert [order.invoice_no for order in read_orders(write(HEAD + "".join(rows))).opening(6)[1]] == [
+        "1",
+        "3",
+    ]
+    customer, orders = read_orders(write(HEAD + rows[0] + rows[1])).opening(6)
+    assert (customer, len(orders)) == (None, 2)

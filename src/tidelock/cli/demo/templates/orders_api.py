@@ -40,7 +40,7 @@ class Stored(msgspec.Struct):
 
 
 class Count(msgspec.Struct):
-    """How many orders of a customer one instance knows."""
+    """How many orders one instance knows."""
 
     instance: str
     orders: int
@@ -56,6 +56,6 @@ class Orders:
         raise NotImplementedError
 
     @get("/count")
-    async def count(self, customer: int) -> Count:
-        """Count a customer's orders, as this instance sees them."""
+    async def count(self, customer: int | None = None) -> Count:
+        """Count a customer's orders, or everybody's, as this instance sees them."""
         raise NotImplementedError

@@ -77,8 +77,8 @@ async def place(request: Request) -> Response:
 
 
 async def count(request: Request) -> Response:
-    """Answer GET /users/{customer}/orders."""
-    return json_response(await orders.count(request.path_params["customer"]))
+    """Answer GET /users/{customer}/orders and GET /orders/count."""
+    return json_response(await orders.count(request.path_params.get("customer")))
 
 
 async def show_figures(_: Request) -> Response:
@@ -94,6 +94,7 @@ def json_response(content: object, status: int = 200) -> Response:
 app = Starlette(
     routes=[
         Route("/orders", place, methods=["POST"]),
+        Route("/orders/count", count),
         Route("/users/{customer:int}/orders", count),
         Route("/figures", show_figures),
     ]
