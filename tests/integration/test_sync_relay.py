@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,6 +18,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
 from sqlalchemy.engine import URL, Connection, Engine
 
 from tests.engines.kafka import ApacheKafka
+from tests.support.broker import BrokerProcess
 from tests.support.databases import Databases
 from tests.support.waiting import eventually
 from tidelock.sql import open_engine
@@ -36,10 +37,16 @@ def mock_broker() -> Iterator[str]:
     host.flush(0)
 
 
-@pytest.fixture(params=["mock", pytest.param("apache", marks=pytest.mark.needs_kafka)])
+@pytest.fixture(scope="module")
+def our_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with BrokerProcess(tmp_path_factory.mktemp("broker") / "data") as broker:
+        yield broker.bootstrap
+
+
+@pytest.fixture(params=["ours", pytest.param("apache", marks=pytest.mark.needs_kafka)])
 def bootstrap(request: pytest.FixtureRequest) -> str:
-    if request.param == "mock":
-        return str(request.getfixturevalue("mock_broker"))
+    if request.param == "ours":
+        return str(request.getfixturevalue("our_broker"))
     kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
     return kafka.bootstrap
 
@@ -269,27 +276,35 @@ def test_one_relay_at_a_time(any_database: URL, mock_broker: str) -> None:
     engine.dispose()
 
 
-@pytest.mark.needs_kafka
+@pytest.fixture(params=["ours", pytest.param("apache", marks=pytest.mark.needs_kafka)])
+def mortal_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerProcess | ApacheKafka]:
+    if request.param == "ours":
+        with BrokerProcess(tmp_path / "broker") as broker:
+            yield broker
+    else:
+        with ApacheKafka(request.getfixturevalue("engines"), tmp_path / "kafka") as kafka:
+            yield kafka
+
+
 @pytest.mark.timeout(180)
-def test_a_killed_broker_is_caught_up_with(database_url: Databases, engines: object, tmp_path: Path) -> None:
+def test_a_killed_broker_is_caught_up_with(
+    database_url: Databases, mortal_broker: BrokerProcess | ApacheKafka
+) -> None:
     """kill -9 of the broker while batches are on the way; it comes back with its data on the same port."""
-    url = database_url("sqlite")
-    engine = open_engine(url)
+    engine = open_engine(database_url("sqlite"))
     prepare(engine)
-    kafka = ApacheKafka(engines, tmp_path / "kafka")  # type: ignore[arg-type]  # the fixture's own type
-    kafka.start()
-    relay = Relay(engine, kafka.bootstrap, settings=QUICK)
+    relay = Relay(engine, mortal_broker.bootstrap, settings=QUICK)
     relay.start()
-    wait: Callable[[Callable[[], bool]], object] = lambda condition: eventually(condition, 30)  # noqa: E731
-    try:
-        fill(engine, "orders", 0, 2000)
-        wait(lambda: relay.lag() < 1000)
-        kafka.kill()
-        fill(engine, "orders", 2000, 2000)
-        kafka.start()
-        assert relay.until_caught_up(60)
-        expect(kafka.bootstrap, "orders", 4000)
-    finally:
-        relay.stop()
-        kafka.stop()
-        engine.dispose()
+    total = 0
+    for _ in range(3):
+        fill(engine, "orders", total, 2000)
+        eventually(lambda: relay.lag() < 1500, 30, interval=0.002)
+        mortal_broker.kill()
+        fill(engine, "orders", total + 2000, 1000)
+        total += 3000
+        mortal_broker.start()
+        eventually(lambda: relay.lag() < 500, 60)
+    assert relay.until_caught_up(60)
+    relay.stop()
+    expect(mortal_broker.bootstrap, "orders", total)
+    engine.dispose()

@@ -1,48 +1,25 @@
-"""The relay's log on a Kafka cluster, over librdkafka.
+"""The relay's log on a Kafka cluster, over tidelock.client.
 
 The producer is idempotent with acks=all and never gives a record up by itself (`message.timeout.ms=0`): a
 record given up while later ones of its key arrive would break the key's order. Keys go to partitions as Java
-does it (murmur2). Blocking; used by one thread. Foreign errors are translated here and nowhere else.
+does it (murmur2). Blocking; used by one thread. Errors are tidelock.client's but for the two of `Log`.
 """
 
 from __future__ import annotations
 
-import functools
-import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
 
-import confluent_kafka
-from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
-
+from tidelock.client import Consumer, Outgoing, Producer
+from tidelock.client.model import Message, TopicPartition
+from tidelock.protocol.error_codes import KafkaError, UnknownTopicOrPartition
 from tidelock.sync import rules
 from tidelock.sync.errors import LogUnavailable, RecordRejected
 from tidelock.sync.rules import OutboxRow
 
-log = logging.getLogger(__name__)
-
 ASK_EVERY = 0.1  # seconds between questions whether to go on waiting
-ANSWER_WITHIN = 3.0  # seconds for a request to be answered; the relay tries again
-IDLE_READS = 30  # seconds without any record or end of partition while reading a tail
-READ_AT_ONCE = 1000  # records
-
-
-@dataclass(slots=True)
-class _Delivery:
-    """What became of the rows of one append."""
-
-    waiting: int = 0
-    ends: dict[rules.TopicPartition, int] = field(default_factory=dict)
-    failures: list[tuple[OutboxRow, KafkaError]] = field(default_factory=list)
-
-    def report(self, row: OutboxRow, error: KafkaError | None, message: Any) -> None:
-        self.waiting -= 1
-        if error is not None:
-            self.failures.append((row, error))
-            return
-        place = message.topic(), message.partition()
-        self.ends[place] = max(self.ends.get(place, 0), message.offset() + 1)
+PATIENCE = 10.0  # seconds that the broker may be silent while a tail is read; the relay tries again
+SILENT_POLLS = 20  # of a second each, without a record or the end of a partition
+NAME = "tidelock-relay"
 
 
 class KafkaLog:
@@ -50,124 +27,83 @@ class KafkaLog:
 
     Args:
         bootstrap: `host:port`, several separated by commas.
-        settings: more librdkafka settings, e.g. of security.
+        settings: more client keys in any spelling, e.g. of security.
     """
 
-    def __init__(self, bootstrap: str, settings: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, bootstrap: str, settings: Mapping[str, object] | None = None) -> None:
         self._bootstrap = bootstrap
-        self._common = {"bootstrap.servers": bootstrap, **(settings or {})}
+        self._settings = {"bootstrap.servers": bootstrap, **(settings or {})}
         self._producer: Producer | None = None
         self._consumer: Consumer | None = None
-        self._trouble = ""
 
     def append(
         self, rows: Sequence[OutboxRow], source: str, *, go_on: Callable[[], bool]
     ) -> Mapping[rules.TopicPartition, int]:
         """See Log."""
-        delivery = _Delivery()
         producer = self._open_producer()
-        for row in rows:
-            self._produce(producer, row, source, delivery, go_on)
-            if delivery.failures:
-                break
-        while delivery.waiting:
-            producer.poll(ASK_EVERY)
-            if not go_on():
-                raise self._unavailable(self._trouble or "told to stop while records were on their way")
-        if delivery.failures:
-            raise self._rejected(*delivery.failures[0])
-        self._trouble = ""
-        return delivery.ends
+        ends: dict[rules.TopicPartition, int] = {}
+        delivered: set[int] = set()
 
-    def _produce(
-        self,
-        producer: Producer,
-        row: OutboxRow,
-        source: str,
-        delivery: _Delivery,
-        go_on: Callable[[], bool],
-    ) -> None:
-        report = functools.partial(delivery.report, row)
-        while True:
-            try:
-                producer.produce(
-                    row.topic,
-                    row.value,
-                    row.key,
-                    on_delivery=report,
-                    timestamp=row.created_ms,
-                    headers=rules.headers_of(row, source),
-                )
-            except BufferError:  # full: wait for deliveries
-                producer.poll(ASK_EVERY)
+        def note(row: OutboxRow) -> Callable[[Message], None]:
+            def noted(message: Message) -> None:
+                delivered.add(row.id)
+                place = message.topic(), message.partition()
+                ends[place] = max(ends.get(place, 0), message.offset() + 1)
+
+            return noted
+
+        try:
+            for row in rows:
+                headers = rules.headers_of(row, source)
+                record = Outgoing(row.key, row.value, headers, timestamp=row.created_ms)
+                producer.send(row.topic, record, note(row))
+            while len(delivered) < len(rows):
+                producer.serve(ASK_EVERY)
                 if not go_on():
-                    raise self._unavailable(self._trouble or "told to stop") from None
-                continue
-            except KafkaException as error:
-                delivery.failures.append((row, error.args[0]))
-                return
-            delivery.waiting += 1
-            producer.poll(0)
-            return
+                    raise self._unavailable(producer.trouble or "told to stop with records on their way")
+        except KafkaError as error:
+            if error.retriable or isinstance(error, UnknownTopicOrPartition):
+                raise
+            raise self._rejected(next(row for row in rows if row.id not in delivered), error) from error
+        return ends
 
     def ends(self, topic: str) -> Mapping[int, int]:
         """See Log."""
         consumer = self._open_consumer()
         try:
-            found = consumer.list_topics(topic, timeout=ANSWER_WITHIN).topics.get(topic)
-            if found is None or found.error is not None:
-                if found is None or found.error.code() == KafkaError.UNKNOWN_TOPIC_OR_PART:
-                    return {}
-                raise self._unavailable(found.error.str())
-            return {
-                partition: consumer.get_watermark_offsets(
-                    TopicPartition(topic, partition), timeout=ANSWER_WITHIN
-                )[1]
-                for partition in found.partitions
-            }
-        except KafkaException as error:
-            raise self._unavailable(error.args[0].str()) from error
+            found = consumer.end_offsets(consumer.partitions(topic))
+        except UnknownTopicOrPartition:
+            return {}
+        return {place.partition: end for place, end in found.items()}
 
     def sequences(self, starts: Mapping[rules.TopicPartition, int], source: str) -> set[int]:
         """See Log."""
-        found: set[int] = set()
-        try:
-            for message in self._read(starts):
-                number = rules.sequence_of(message.headers(), source)
-                if number is not None:
-                    found.add(number)
-        except KafkaException as error:
-            raise self._unavailable(error.args[0].str()) from error
-        return found
-
-    def _read(self, starts: Mapping[rules.TopicPartition, int]) -> Iterator[Any]:
-        """Yield the records from these offsets to the present end of each partition."""
+        if not starts:
+            return set()
         consumer = self._open_consumer()
-        consumer.assign([TopicPartition(topic, number, start) for (topic, number), start in starts.items()])
-        open_ends, idle = set(starts), 0
+        wanted = {TopicPartition(*place): start for place, start in starts.items()}
+        found: set[int] = set()
+        consumer.assign(wanted)
+        silent = 0
         try:
-            while open_ends:
-                messages = consumer.consume(READ_AT_ONCE, timeout=1.0)
-                idle = 0 if messages else idle + 1
-                if idle > IDLE_READS:
-                    raise self._unavailable(self._trouble or f"no records in {IDLE_READS} s")
+            while not wanted.keys() <= consumer.at_end:
+                messages = consumer.poll(timeout=1.0)
+                silent = 0 if messages else silent + 1
+                if silent > SILENT_POLLS:
+                    raise self._unavailable(consumer.trouble or f"no records for {SILENT_POLLS} s")
                 for message in messages:
-                    error = message.error()
-                    if error is None:
-                        yield message
-                    elif error.code() == KafkaError._PARTITION_EOF:
-                        open_ends.discard((message.topic(), message.partition()))
-                    elif not error.retriable():
-                        raise self._unavailable(error.str())
+                    number = rules.sequence_of(message.headers(), source)
+                    if number is not None:
+                        found.add(number)
         finally:
             consumer.unassign()
+        return found
 
     def reset(self) -> None:
         """See Log."""
         producer, self._producer = self._producer, None
         if producer is not None:
-            producer.purge(in_queue=True, in_flight=True, blocking=False)
-            producer.poll(0)
+            producer.abandon()
 
     def close(self) -> None:
         """See Log."""
@@ -178,38 +114,15 @@ class KafkaLog:
 
     def _open_producer(self) -> Producer:
         if self._producer is None:
-            settings = {
-                "enable.idempotence": True,
-                "acks": "all",
-                "message.timeout.ms": 0,
-                "partitioner": "murmur2_random",
-                "linger.ms": 5,
-                "error_cb": self._note_trouble,
-                "client.id": "tidelock-relay",
-            }
-            self._producer = Producer(self._common | settings, logger=log)
+            self._producer = Producer({**self._settings, "message.timeout.ms": "0"}, name=NAME)
         return self._producer
 
     def _open_consumer(self) -> Consumer:
         if self._consumer is None:
-            settings = {
-                "group.id": "tidelock-relay",  # never joined: partitions are assigned by hand
-                "enable.auto.commit": False,
-                "enable.partition.eof": True,
-                "auto.offset.reset": "earliest",  # retention passed the stored end
-                "isolation.level": "read_uncommitted",
-                "error_cb": self._note_trouble,
-                "client.id": "tidelock-relay",
-            }
-            self._consumer = Consumer(self._common | settings, logger=log)
+            # From the earliest record where retention has passed a stored end; the client's default.
+            settings = {**self._settings, "isolation.level": "read_uncommitted"}
+            self._consumer = Consumer(settings, name=NAME, patience=PATIENCE)
         return self._consumer
-
-    def _note_trouble(self, error: KafkaError) -> None:
-        self._trouble = error.str()
-
-    def trouble(self) -> str:
-        """Return the last complaint of the client library since records last arrived, or nothing."""
-        return self._trouble
 
     def _unavailable(self, why: str) -> LogUnavailable:
         return LogUnavailable(
@@ -218,23 +131,9 @@ class KafkaLog:
             hint="start it with: tidelock up broker; the outbox keeps everything until then",
         )
 
-    def _rejected(self, row: OutboxRow, error: confluent_kafka.KafkaError) -> RecordRejected | LogUnavailable:
-        if error.fatal() or error.retriable() or error.code() in _PASSING:
-            return self._unavailable(error.str())
+    def _rejected(self, row: OutboxRow, error: KafkaError) -> RecordRejected:
         return RecordRejected(
-            f"the broker refuses a record: {error.str()}",
-            where=f"outbox row {row.id}, topic {row.topic}, key {row.key!r}",
+            f"the broker refuses a record: {error.what}",
+            where=f"outbox row {row.id} or one soon after it, topic {row.topic}, key {row.key!r}",
             hint="it and all rows behind it wait; fix the topic or its limits, or delete the row",
         )
-
-
-_PASSING = (
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._TRANSPORT,
-    KafkaError._TIMED_OUT,
-    KafkaError._MSG_TIMED_OUT,
-    KafkaError._PURGE_QUEUE,
-    KafkaError._PURGE_INFLIGHT,
-    KafkaError._UNKNOWN_TOPIC,
-    KafkaError.UNKNOWN_TOPIC_OR_PART,
-)

@@ -66,9 +66,9 @@ def seen_topics(positions: Positions) -> list[str]:
     return [topic for topic, partition in positions if partition == TOPIC_SEEN]
 
 
-def headers_of(row: OutboxRow, source: str) -> list[tuple[str, str | bytes | None]]:
+def headers_of(row: OutboxRow, source: str) -> list[tuple[str, bytes | None]]:
     """Return the record's headers: the caller's, then whose outbox it is from and which row."""
-    given: list[tuple[str, str | bytes | None]]
+    given: list[tuple[str, bytes | None]]
     given = [(name, text.encode()) for name, text in row.headers.items()]
     return [*given, (SOURCE_HEADER, source.encode()), (SEQUENCE_HEADER, str(row.id).encode())]
 
