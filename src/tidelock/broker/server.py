@@ -12,6 +12,7 @@ everything is made durable and the folder is marked as cleanly left.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import os
 import socket
@@ -100,6 +101,11 @@ class Broker:
         self.node = Node.open(self.settings, self._files, self.now(), self._new_bytes)
         self._is_open = True
         self.node.state.endpoint = self._endpoint = self._advertised(sock)
+        # What DescribeConfigs tells: the addresses that really hold, not port 0 or nothing.
+        listened = "PLAINTEXT://{}:{}".format(*sock.getsockname())
+        self.node.state.settings = dataclasses.replace(
+            self.settings, listeners=listened, advertised_listeners=f"PLAINTEXT://{self.bootstrap}"
+        )
         self.shared_view = memoryview(bytearray(SHARED_BYTES))
         self._flush_at = self._housekeeping_at = self._clock.monotonic()
         loop = asyncio.get_running_loop()
