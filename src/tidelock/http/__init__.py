@@ -29,15 +29,19 @@ if TYPE_CHECKING:
     )
     from tidelock.http.exchange import Response
     from tidelock.http.flow import BreakerChanged, Called, CallSettings, Ejected, Policy
-    from tidelock.http.middleware import DeadlineMiddleware
+    from tidelock.http.hooks import Hooks, with_headers
+    from tidelock.http.middleware import DeadlineMiddleware, TraceMiddleware
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
     from tidelock.http.source import EnvironmentSource, Source, StaticSource
+    from tidelock.http.tracing import TraceContext, current_trace, trace
+    from tidelock.http.transport import BlockingDiscoveryTransport, DiscoveryTransport
 
 __all__ = [
     "BadAnswer",
     "Blocking",
     "BlockingClient",
+    "BlockingDiscoveryTransport",
     "Body",
     "BreakerChanged",
     "CallError",
@@ -50,9 +54,11 @@ __all__ = [
     "ConnectionBroken",
     "DeadlineMiddleware",
     "DecodeFailed",
+    "DiscoveryTransport",
     "Ejected",
     "EnvironmentSource",
     "Header",
+    "Hooks",
     "InDoubt",
     "NoInstance",
     "Policy",
@@ -61,12 +67,15 @@ __all__ = [
     "Source",
     "StaticSource",
     "StatusError",
+    "TraceContext",
+    "TraceMiddleware",
     "api",
     "at",
     "close",
     "connect",
     "connect_blocking",
     "current_deadline",
+    "current_trace",
     "deadline",
     "delete",
     "get",
@@ -77,6 +86,8 @@ __all__ = [
     "post",
     "put",
     "register",
+    "trace",
+    "with_headers",
 ]
 
 _HOMES = (
@@ -88,10 +99,13 @@ _HOMES = (
     ("errors", "InDoubt NoInstance StatusError"),
     ("exchange", "Response"),
     ("flow", "BreakerChanged Called CallSettings Ejected Policy"),
-    ("middleware", "DeadlineMiddleware"),
+    ("hooks", "Hooks with_headers"),
+    ("middleware", "DeadlineMiddleware TraceMiddleware"),
     ("registration", "register"),
     ("serve", "mount"),
     ("source", "EnvironmentSource Source StaticSource"),
+    ("tracing", "TraceContext current_trace trace"),
+    ("transport", "BlockingDiscoveryTransport DiscoveryTransport"),
 )
 _HOME = {name: module for module, names in _HOMES for name in names.split()}
 

@@ -21,12 +21,14 @@ from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar
 from tidelock.errors import TidelockError, UsageError
 from tidelock.http.blocking import drive
 from tidelock.http.declarative import api_of
-from tidelock.http.errors import NoInstance
+from tidelock.http.errors import CallError, NoInstance
 from tidelock.http.exchange import Request, Response
+from tidelock.http.fallback import Factory, Fallback
 from tidelock.http.flow import Policy, ServiceState, call
+from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.plan import plans
 from tidelock.http.report import Report
-from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request
+from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request, traced
 from tidelock.http.source import Source
 from tidelock.http.wire.blocking import BlockingPools
 from tidelock.runtime import Clock, SystemClock
@@ -54,6 +56,7 @@ class BlockingClient:
         ssl: for instances that want TLS; the system's trust store when None.
         clock: time; the system's when None.
         rng: randomness for balancing, pauses and keys.
+        hooks: functions that see every call.
     """
 
     def __init__(
@@ -64,6 +67,7 @@ class BlockingClient:
         ssl: tls.SSLContext | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         if inspect.iscoroutinefunction(getattr(source, "refresh", None)):
             hint = "leave `source` out, or give one whose refresh blocks"
@@ -79,6 +83,7 @@ class BlockingClient:
             source = self._owned = Background(lambda: LocalFirst(clock))
         self._services = Services(source, policy or Policy(), clock, rng or random.Random())
         self._now = self._services.now
+        self._hooks = hooks
         self._ssl = ssl
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -97,19 +102,41 @@ class BlockingClient:
         if self._owned is not None:
             self._owned.close()
 
-    def connect(self, interface: type[T]) -> Blocking[T]:
+    def connect(
+        self,
+        interface: type[T],
+        *,
+        fallback: object | None = None,
+        fallback_factory: Factory | None = None,
+    ) -> Blocking[T]:
         """Return an object that calls the service that the interface names.
+
+        Args:
+            interface: a class decorated with `@api`.
+            fallback: answers when the service cannot; see `fallback`.
+            fallback_factory: makes what answers, for an error.
 
         Raises:
             UsageError: the interface has a method that cannot be a call.
         """
         plans(interface)
         state = self.service(api_of(interface).service)
-        return Blocking(Caller(interface, self, state, None, Blocking))
+        instead = None
+        if fallback is not None or fallback_factory is not None:
+            instead = Fallback(interface, True, fallback, fallback_factory)
+        return Blocking(Caller(interface, self, state, None, Blocking, instead))
 
     def service(self, name: str) -> ServiceState:
         """Return what is known about a service; for tests and diagnosis."""
         return self._services.state(name)
+
+    def locate(self, url: str) -> tuple[ServiceState, str]:
+        """Return whom a URL names, and the request's target.
+
+        Raises:
+            UsageError: it is no URL.
+        """
+        return self._services.locate(url)
 
     def new_key(self) -> str:
         """Return a fresh Idempotency-Key."""
@@ -123,6 +150,17 @@ class BlockingClient:
         Raises:
             CallError: no answer.
         """
+        hooks = self._hooks
+        request = traced(request)
+        if hooks is NO_HOOKS:
+            return self._carried_out(service, request, seconds, pinned)
+        request = hooks.outgoing(request)
+        answer = self._carried_out(service, request, seconds, pinned)
+        return hooks.incoming(request, answer)
+
+    def _carried_out(
+        self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
+    ) -> Response:
         try:
             return self._run(service, request, seconds, pinned)
         except NoInstance as error:
@@ -240,7 +278,14 @@ class Blocking(Generic[T]):
 
         def method(*args: Any, **kwargs: Any) -> Any:
             request = plan.request(args, kwargs, client.new_key)
-            return plan.result(client.call(caller.service, request, plan.timeout, caller.pinned))
+            try:
+                return plan.result(client.call(caller.service, request, plan.timeout, caller.pinned))
+            except CallError as error:
+                fallback = caller.fallback
+                instead = None if fallback is None else fallback.method(name, error)
+                if instead is None:
+                    raise
+                return instead(*args, **kwargs)
 
         method.__name__ = name
         self.__dict__[name] = method  # found without __getattr__ from now on
@@ -254,7 +299,13 @@ class Blocking(Generic[T]):
 
 
 def connect_blocking(
-    interface: type[T], *, source: Source | None = None, policy: Policy | None = None
+    interface: type[T],
+    *,
+    source: Source | None = None,
+    policy: Policy | None = None,
+    hooks: Hooks = NO_HOOKS,
+    fallback: object | None = None,
+    fallback_factory: Factory | None = None,
 ) -> Blocking[T]:
     """Return an object that calls the service that the interface names, with a BlockingClient of its own.
 
@@ -262,8 +313,12 @@ def connect_blocking(
         interface: a class decorated with `@api`.
         source: where instances come from; environment, then registry, when None.
         policy: timeouts, retries, breaker, ejection.
+        hooks: functions that see every call.
+        fallback: answers when the service cannot: an object of a subclass of the interface.
+        fallback_factory: makes what answers, for an error; None from it raises the error.
 
     Raises:
         UsageError: the interface has a method that cannot be a call.
     """
-    return BlockingClient(source, policy=policy).connect(interface)
+    client = BlockingClient(source, policy=policy, hooks=hooks)
+    return client.connect(interface, fallback=fallback, fallback_factory=fallback_factory)

@@ -20,9 +20,11 @@ from tidelock.discovery.instance import Instance
 from tidelock.errors import TidelockError
 from tidelock.http.aio import drive
 from tidelock.http.declarative import api_of
-from tidelock.http.errors import NoInstance
+from tidelock.http.errors import CallError, NoInstance
 from tidelock.http.exchange import Request, Response
+from tidelock.http.fallback import Factory, Fallback
 from tidelock.http.flow import Policy, ServiceState, call
+from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.plan import Plan, plans
 from tidelock.http.report import Report
 from tidelock.http.services import (
@@ -32,6 +34,7 @@ from tidelock.http.services import (
     Services,
     caller_of,
     plain_request,
+    traced,
 )
 from tidelock.http.source import RefreshableSource, Source
 from tidelock.http.wire.pool import Pools
@@ -49,6 +52,7 @@ class Client:
         ssl: for instances that want TLS; the system's trust store when None.
         clock: time; the system's when None.
         rng: randomness for balancing, pauses and keys.
+        hooks: functions that see every call.
     """
 
     def __init__(
@@ -59,6 +63,7 @@ class Client:
         ssl: tls.SSLContext | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
+        hooks: Hooks = NO_HOOKS,
     ) -> None:
         clock = clock or SystemClock()
         self._ssl = ssl
@@ -71,6 +76,7 @@ class Client:
             source = self._owned = LocalFirst(clock)
         self._services = Services(source, policy or Policy(), clock, rng or random.Random())
         self._now = self._services.now
+        self._hooks = hooks
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._current: Pools | None = None
@@ -90,20 +96,42 @@ class Client:
         if self._owned is not None:
             await self._owned.close()
 
-    def connect(self, interface: type[T]) -> T:
+    def connect(
+        self,
+        interface: type[T],
+        *,
+        fallback: T | None = None,
+        fallback_factory: Factory | None = None,
+    ) -> T:
         """Return an object that is an `interface` and calls the service it names.
+
+        Args:
+            interface: a class decorated with `@api`.
+            fallback: answers when the service cannot; see `fallback`.
+            fallback_factory: makes what answers, for an error.
 
         Raises:
             UsageError: the interface has a method that cannot be a call.
         """
         plans(interface)
         state = self.service(api_of(interface).service)
-        return cast("T", _new(Caller(interface, self, state, None, _new)))
+        instead = None
+        if fallback is not None or fallback_factory is not None:
+            instead = Fallback(interface, False, fallback, fallback_factory)
+        return cast("T", _new(Caller(interface, self, state, None, _new, instead)))
 
     @property
     def connections(self) -> Pools:
         """The connections of the running event loop; for tests and diagnosis."""
         return self._pools_of(asyncio.get_running_loop())
+
+    def locate(self, url: str) -> tuple[ServiceState, str]:
+        """Return whom a URL names, and the request's target.
+
+        Raises:
+            UsageError: it is no URL.
+        """
+        return self._services.locate(url)
 
     def new_key(self) -> str:
         """Return a fresh Idempotency-Key."""
@@ -127,6 +155,17 @@ class Client:
         Raises:
             CallError: no answer.
         """
+        hooks = self._hooks
+        request = traced(request)
+        if hooks is NO_HOOKS:
+            return await self._carried_out(service, request, seconds, pinned)
+        request = await hooks.outgoing_async(request)
+        answer = await self._carried_out(service, request, seconds, pinned)
+        return await hooks.incoming_async(request, answer)
+
+    async def _carried_out(
+        self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
+    ) -> Response:
         try:
             return await self._run(service, request, seconds, pinned)
         except NoInstance as error:
@@ -249,25 +288,44 @@ def _method(plan: Plan) -> Callable[..., Any]:
         caller: Caller = self._tidelock_caller
         client = caller.client
         request = plan.request(args, kwargs, client.new_key)
-        return plan.result(await client.call(caller.service, request, plan.timeout, caller.pinned))
+        try:
+            return plan.result(await client.call(caller.service, request, plan.timeout, caller.pinned))
+        except CallError as error:
+            fallback = caller.fallback
+            instead = None if fallback is None else fallback.method(plan.operation.name, error)
+            if instead is None:
+                raise
+            return await instead(*args, **kwargs)
 
     method.__name__ = plan.operation.name
     method.__qualname__ = f"{plan.operation.label} as {plan.operation.name}"
     return method
 
 
-def connect(interface: type[T], *, source: Source | None = None, policy: Policy | None = None) -> T:
+def connect(
+    interface: type[T],
+    *,
+    source: Source | None = None,
+    policy: Policy | None = None,
+    hooks: Hooks = NO_HOOKS,
+    fallback: T | None = None,
+    fallback_factory: Factory | None = None,
+) -> T:
     """Return an object that is an `interface` and calls the service it names, with a Client of its own.
 
     Args:
         interface: a class decorated with `@api`.
         source: where instances come from; environment, then registry, when None.
         policy: timeouts, retries, breaker, ejection.
+        hooks: functions that see every call.
+        fallback: answers when the service cannot: an object of a subclass of the interface.
+        fallback_factory: makes what answers, for an error; None from it raises the error.
 
     Raises:
         UsageError: the interface has a method that cannot be a call.
     """
-    return Client(source, policy=policy).connect(interface)
+    client = Client(source, policy=policy, hooks=hooks)
+    return client.connect(interface, fallback=fallback, fallback_factory=fallback_factory)
 
 
 def at(connected: T, instance: str | Instance) -> T:

@@ -25,7 +25,7 @@ from tidelock.discovery.instance import Instance, Status
 from tidelock.discovery.settings import DiscoverySettings, InstanceSettings
 from tidelock.errors import TidelockError, UsageError
 from tidelock.http.local import ZONE_KEY, accepts, registry_url
-from tidelock.http.middleware import JSON, DeadlineMiddleware
+from tidelock.http.middleware import JSON, DeadlineMiddleware, TraceMiddleware
 from tidelock.runtime import environment
 from tidelock.web import AsgiApp, Message, Receive, Scope, Send, send_reply
 
@@ -88,7 +88,7 @@ class Registered:
 
     def __init__(self, app: AsgiApp, options: Options) -> None:
         self._app = app
-        self._bounded = DeadlineMiddleware(app)
+        self._bounded = DeadlineMiddleware(TraceMiddleware(app))
         self._options = options
         self._client: DiscoveryClient | None = None
         self._instance: Instance | None = None

@@ -16,10 +16,13 @@ import msgspec
 from tidelock.errors import UsageError
 from tidelock.http.deadlines import current_deadline
 from tidelock.http.exchange import Request
+from tidelock.http.fallback import Fallback
 from tidelock.http.flow import Policy, ServiceState, Start
+from tidelock.http.hooks import with_headers
 from tidelock.http.plan import USER_AGENT
 from tidelock.http.retry import IDEMPOTENT_METHODS
 from tidelock.http.source import Source, instance_at
+from tidelock.http.tracing import current_trace
 from tidelock.http.wire.head import TOKEN, check_target, header_lines
 from tidelock.runtime import Clock
 
@@ -90,6 +93,14 @@ class Services:
         return state, target
 
 
+def traced(request: Request) -> Request:
+    """Return a request that says its trace, if there is one and it names none yet."""
+    context = current_trace()
+    if context is None or b"traceparent: " in request.head:
+        return request
+    return with_headers(request, context.headers())
+
+
 def plain_request(
     method: str, target: str, headers: Mapping[str, str] | None, json: Any, content: bytes | None
 ) -> Request:
@@ -127,6 +138,7 @@ class Caller:
         service: what is known about whom it calls.
         pinned: the only instance id that will do, or None.
         make: makes an object of the same flavour around another Caller.
+        fallback: what answers when the service cannot.
     """
 
     interface: type
@@ -134,6 +146,7 @@ class Caller:
     service: ServiceState
     pinned: str | None
     make: Callable[[Caller], Any]
+    fallback: Fallback | None = None
 
 
 def caller_of(connected: object) -> Caller:
