@@ -39,6 +39,7 @@ from tidelock.connect.api import (
 log = logging.getLogger(__name__)
 
 LINE = Schema.string()
+ORDERED = 0  # all lines go to this topic partition: without keys they would be spread, and lose their order
 CHUNK = 1 << 16
 LINE_END = re.compile(rb"\r\n|\n|\r(?!\Z)")  # a CR at the very end may be half of a CRLF
 
@@ -220,7 +221,7 @@ class FileStreamSourceTask(SourceTask):
         """See SourceTask."""
         topic, partition = self._settings.topic, self._partition
         return [
-            SourceRecord(partition, {"position": position}, topic, line, LINE)
+            SourceRecord(partition, {"position": position}, topic, line, LINE, partition=ORDERED)
             for line, position in self._reader.read(self._settings.batch_size)
         ]
 
