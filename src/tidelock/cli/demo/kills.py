@@ -13,6 +13,7 @@ import signal
 
 from tidelock.cli.demo.load import IN_FLIGHT
 from tidelock.cli.demo.record import ActResult
+from tidelock.cli.demo.sink import sink_pid
 from tidelock.cli.demo.stage import CATCH_UP_TIMEOUT, Stage
 from tidelock.cli.demo.world import World
 
@@ -84,16 +85,13 @@ async def in_step_again(world: World) -> bool:
 async def kill_sink(stage: Stage, act: ActResult) -> None:
     """SIGKILL the process of the sink's task and wait until Connect runs it again."""
     world = stage.world
-    pid = world.sink_pid()
-    if not pid:
-        stage.narrator.line(act, "the sink's process cannot be found on this system: it is not killed")
-        return
+    pid = await sink_pid(world)
     stored = await asyncio.to_thread(world.common.count)
     os.kill(pid, signal.SIGKILL)
     stage.mark("kill -9 sink task", is_kill=True)
 
     async def goes_on() -> bool:
-        if world.sink_pid() in (0, pid):
+        if await sink_pid(world) in (0, pid):
             return False
         now = await asyncio.to_thread(world.common.count)
         return now > stored or now >= stage.load.tally.accepted

@@ -43,25 +43,6 @@ def _name(pid: int, names: Mapping[int, str], parents: Mapping[int, int]) -> str
     return None
 
 
-def descendant(ancestor: int, name_prefix: str) -> int:
-    """Return the process id of a descendant whose name begins so, 0 when there is none (or no /proc)."""
-    parents = _parents()
-    for pid in parents:
-        above = parents[pid]
-        while above and above != ancestor:
-            above = parents.get(above, 0)
-        if above == ancestor and _comm(pid).startswith(name_prefix):
-            return pid
-    return 0
-
-
-def _comm(pid: int) -> str:
-    try:
-        return Path(f"/proc/{pid}/comm").read_text().strip()
-    except OSError:
-        return ""  # it ended meanwhile
-
-
 def _parents() -> dict[int, int]:
     found: dict[int, int] = {}
     for entry in Path("/proc").iterdir() if Path("/proc").is_dir() else ():

@@ -38,3 +38,10 @@ async def create_sink(world: World) -> float:
 async def sink_status(world: World) -> Any:
     """Return Connect's status document of the sink."""
     return await world.ask(f"{world.addresses['connect']}/connectors/{CONNECTOR}/status")
+
+
+async def sink_pid(world: World) -> int:
+    """Return the process id of the sink's task, 0 while it has none."""
+    progress = await world.ask(f"{world.addresses['connect']}/connectors/{CONNECTOR}/progress")
+    tasks = progress["tasks"]
+    return int(tasks[0].get("pid") or 0) if tasks else 0

@@ -15,7 +15,7 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from tidelock.cli.demo.database import OrdersTable
-from tidelock.cli.demo.memory import MemoryWatch, descendant
+from tidelock.cli.demo.memory import MemoryWatch
 from tidelock.cli.demo.services import DemoProcess, free_port
 from tidelock.errors import TidelockError
 from tidelock.http import CallError, Client, Policy, StaticSource
@@ -25,8 +25,6 @@ from tidelock.runtime import LOOPBACK, Clock
 
 ORDER_SERVICES = ("order-service-1", "order-service-2")
 USER_SERVICE = "user-service"
-SINK_PROCESS = "tl-sink-"
-"""How Connect names the process of a sink's task."""
 START_TIMEOUT = 30.0
 PATIENT = Policy(
     breaker=BreakerSettings(wait_duration_in_open_state=0.001),
@@ -141,10 +139,6 @@ class World:
         except (OSError, ValueError):
             return {}
         return {str(name): int(pid) for name, pid in state.get("pids", {}).items() if name != "up"}
-
-    def sink_pid(self) -> int:
-        """Return the process id of the sink's task, 0 while there is none."""
-        return descendant(self.platform_pids().get("connect", 0), SINK_PROCESS)
 
     async def post_order(self, body: bytes) -> str | None:
         """Post one order to user-service; None when it was accepted, else the reason in a few words."""
