@@ -11,7 +11,7 @@ import sys
 
 import bench
 
-NOT_BENCHMARKS = {"__main__", "timing"}
+NOT_BENCHMARKS = {"__main__", "load", "timing"}
 
 
 def names() -> list[str]:

@@ -59,6 +59,5 @@ def main() -> None:
         rate = figures["orders"] / (figures["seconds"] + figures.get("caught_up_after", 0))
         print(f"{name:44}{rate:>10,.0f}{rate / alone:>8.2f}")
     proof = acts[5]
-    print(
-        f"missing {proof['missing']}, duplicate {proof['duplicate']}, out of order {proof['out_of_order_per_key']}"
-    )
+    counts = {name: proof[name] for name in ("missing", "duplicate", "out_of_order_per_key")}
+    print(", ".join(f"{name} {count}" for name, count in counts.items()))

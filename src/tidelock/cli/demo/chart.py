@@ -10,8 +10,9 @@ from html import escape
 
 from tidelock.cli.demo.record import Event, Sample
 
-WIDTH, HEIGHT = 960, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 16, 56, 34
+WIDTH, HEIGHT = 960, 350
+LEFT, RIGHT, TOP, BOTTOM = 64, 16, 84, 34
+MARK_WIDTH = 9
 DASHED = "stroke-dasharray='6 3'"
 GRID_STEPS = 4
 
@@ -84,17 +85,19 @@ def _axes(scale: Scale) -> list[str]:
 
 
 def _marks(events: list[Event], scale: Scale) -> list[str]:
-    found = []
-    for number, event in enumerate(events):
+    """Draw a line per event with its number; the page lists the numbers with their words."""
+    found, free = [], [0.0, 0.0, 0.0]
+    for number, event in enumerate(events, start=1):
         at = scale.x(event.at)
         colour = "var(--kill)" if event.is_kill else "var(--soft)"
-        anchor, offset = ("end", -4) if at > WIDTH * 0.75 else ("start", 4)
-        y = TOP + 8 + 14 * (number % 5)
+        row = next((row for row, end in enumerate(free) if at - MARK_WIDTH >= end), number % len(free))
+        free[row] = at + MARK_WIDTH
+        y = TOP - 20 + 14 * row
         found += [
-            f"<line x1='{at}' x2='{at}' y1='{TOP - 6}' y2='{HEIGHT - BOTTOM}' stroke='{colour}'"
+            f"<line x1='{at}' x2='{at}' y1='{y + 4}' y2='{HEIGHT - BOTTOM}' stroke='{colour}'"
             " stroke-dasharray='2 3'/>",
-            f"<text x='{at + offset}' y='{y}' text-anchor='{anchor}' style='fill:{colour}'>"
-            f"{escape(event.label)}</text>",
+            f"<text x='{at}' y='{y}' text-anchor='middle' style='fill:{colour};font-weight:700'>{number}"
+            f"<title>{escape(event.label)}</title></text>",
         ]
     return found
 

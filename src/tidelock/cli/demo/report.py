@@ -34,6 +34,7 @@ def render(record: RunRecord, *, title: str, written: str) -> str:
         f" {escape(record.orders_source)}. Written {escape(written)}.</p></header><main>",
         "<h2>What happened, over time</h2>",
         timeline(record.samples, record.events),
+        _events(record),
         _samples_table(record.samples),
         "<h2>The proof</h2>",
         _proof(record),
@@ -45,6 +46,15 @@ def render(record: RunRecord, *, title: str, written: str) -> str:
         "</body></html>",
     ]
     return "\n".join(parts)
+
+
+def _events(record: RunRecord) -> str:
+    rows = "".join(
+        f"<li{' class=kill' if event.is_kill else ''}>{escape(event.label)}"
+        f" <span class=soft>{event.at:.1f} s</span></li>"
+        for event in record.events
+    )
+    return f"<ol class=events>{rows}</ol>" if rows else ""
 
 
 def _samples_table(samples: list[Sample]) -> str:

@@ -10,6 +10,7 @@ from tidelock.errors import UnreachableError
 from tidelock.sync.rules import SEQUENCE_HEADER, SOURCE_HEADER
 
 TIMEOUT = 10.0
+PAUSE = 0.1
 BATCH = 5000
 
 
@@ -33,9 +34,11 @@ def read_topic(bootstrap: str, topic: str) -> Iterator[TopicEvent]:
         ends, begins = consumer.end_offsets(partitions), consumer.begin_offsets(partitions)
         consumer.assign(dict(begins))
         left = {partition for partition in partitions if ends[partition] > begins[partition]}
+        silent = 0.0
         while left:
-            messages = consumer.poll(BATCH, TIMEOUT)
-            if not messages:
+            messages = consumer.poll(BATCH, PAUSE)
+            silent = 0.0 if messages else silent + PAUSE
+            if silent > TIMEOUT:
                 raise UnreachableError(f"topic {topic!r} could not be read to its end", where=bootstrap)
             for message in messages:
                 headers = dict(message.headers() or ())
