@@ -9,9 +9,12 @@ request is answered, watchers have been woken for what it changed.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import ipaddress
 import logging
+import os
+import resource
 import secrets
 from urllib.parse import parse_qs, unquote
 
@@ -23,15 +26,21 @@ from tidelock.discovery import page
 from tidelock.discovery.instance import Action, Instance
 from tidelock.discovery.lease import LeaseKey, Moment
 from tidelock.discovery.operations import InstanceChanged, Operations, Reply, Request
+from tidelock.discovery.peers import Peers, others
 from tidelock.discovery.push import Push, moment
 from tidelock.discovery.registry import Registry
-from tidelock.discovery.settings import RegistrySettings
+from tidelock.discovery.settings import InstanceSettings, RegistrySettings
+from tidelock.discovery.standing import Standing
+from tidelock.discovery.transport import Target
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
 
 BODY_LIMIT = 1024 * 1024
 """Bytes; a registration is about 1,500."""
+
+BATCH_LIMIT = 16 * 1024 * 1024
+"""Bytes; a peer's batch has up to 250 registrations."""
 
 PAGE_HEADERS = (
     ("content-type", "text/html; charset=utf-8"),
@@ -55,8 +64,12 @@ class RegistryApp:
     def __init__(
         self, settings: RegistrySettings, clock: Clock, *, url: str = "", is_loopback: bool = False
     ) -> None:
-        self.registry = Registry(settings.policy())
-        self._operations = Operations(self.registry, has_delta=not settings.disable_delta)
+        peers = _peers(settings, url)
+        self.registry = Registry(dataclasses.replace(settings.policy(), replicates=bool(peers)))
+        self._operations = Operations(
+            self.registry, has_delta=not settings.disable_delta, standing=self._standing
+        )
+        self.peers = Peers(peers, self.registry, clock, self.replaced)
         self.push = Push(self.registry, clock, secrets.token_hex(4), self._crashed)
         self._clock = clock
         self._url = url
@@ -79,7 +92,8 @@ class RegistryApp:
             await self.push.watch(_query(scope), receive, send)
             return
         try:
-            body = b"" if method in ("GET", "HEAD") else await web.read_body(receive, limit=BODY_LIMIT)
+            limit = BATCH_LIMIT if path is not None and path[:1] == ("peerreplication",) else BODY_LIMIT
+            body = b"" if method in ("GET", "HEAD") else await web.read_body(receive, limit=limit)
         except web.HttpError as error:
             await web.send_reply(send, error.status, error.what.encode())
             return
@@ -101,12 +115,13 @@ class RegistryApp:
             case "POST", ("suspect",):
                 return self.push.suspect(request)
         reply = self._operations.answer(request)
+        self.peers.tell(reply.tell)
         if reply.status < 300 and "watcher" in request.query:
             self._bind(request, reply)
-        if reply.happened is not None:
-            if reply.happened.action is Action.DELETED:
-                self.push.streams.release(_key(reply.happened))
-            observe.emit(reply.happened)
+        for happened in reply.happened:
+            if happened.action is Action.DELETED:
+                self.push.streams.release(_key(happened.instance))
+            observe.emit(happened)
         self.push.published()
         if reply.status == 200 and "wait" in request.query and request.path[3:] == ("status",):
             acknowledged, watchers = await self.push.settled(request.query["wait"])
@@ -117,10 +132,16 @@ class RegistryApp:
     def _bind(self, request: Request, reply: Reply) -> None:
         """Let an instance that registers or renews hang on the stream of its process."""
         watcher = request.query["watcher"]
-        if reply.happened is not None and reply.happened.action is Action.ADDED:
-            self.push.streams.bind(watcher, _key(reply.happened))
-        elif request.method == "PUT" and len(request.path) == 3:
+        for happened in reply.happened:
+            if happened.action is Action.ADDED:
+                self.push.streams.bind(watcher, _key(happened.instance))
+        if request.method == "PUT" and len(request.path) == 3:
             self.push.streams.bind(watcher, (request.path[1].upper(), request.path[2]))
+
+    def replaced(self, instance: Instance) -> None:
+        """Say that a peer's younger copy of an instance was taken."""
+        observe.emit(InstanceChanged(instance, Action.MODIFIED, "a peer knew better"))
+        self.push.published()
 
     def evicted(self, *instances: Instance) -> None:
         """Say that leases ended by themselves: to the log, to observers and to watchers."""
@@ -132,7 +153,26 @@ class RegistryApp:
     def _crashed(self, key: LeaseKey, since: float, reason: str) -> None:
         instance = self.registry.crashed(key, since, moment(self._clock), reason=reason)
         if instance is not None:
+            self.peers.cancelled(instance)
             self.evicted(instance)
+
+    def _standing(self) -> Standing:
+        reachable = tuple(peer.target.shown for peer in self.peers.all if peer.is_reachable)
+        unreachable = tuple(peer.target.shown for peer in self.peers.all if not peer.is_reachable)
+        return Standing(
+            cpus=os.cpu_count() or 1,
+            memory_bytes=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+            uptime=self._clock.wall() - self._started,
+            reachable=reachable,
+            unreachable=unreachable,
+            instance=self._itself(),
+        )
+
+    def _itself(self) -> Instance | None:
+        if not self._url:
+            return None
+        target = Target.of(self._url)
+        return InstanceSettings(hostname=target.host, ip_address=target.host).instance("eureka", target.port)
 
     def _elsewhere(self, raw: str) -> Reply:
         if raw in ("/", ""):
@@ -179,5 +219,10 @@ def _query(scope: web.Scope) -> dict[str, list[str]]:
     return parse_qs(text.decode("latin-1"), keep_blank_values=True) if text else {}
 
 
-def _key(happened: InstanceChanged) -> LeaseKey:
-    return happened.instance.app, happened.instance.instance_id
+def _key(instance: Instance) -> LeaseKey:
+    return instance.app, instance.instance_id
+
+
+def _peers(settings: RegistrySettings, url: str) -> tuple[Target, ...]:
+    own = [one for one in (url, settings.my_url) if one]
+    return others(settings.peers, *own)

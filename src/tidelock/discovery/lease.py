@@ -45,6 +45,8 @@ class Lease:
         renewed_ms: when the last heartbeat came.
         up_since_ms: when it was first UP; survives re-registration; 0 = never.
         override: the status an operator set, or None.
+        override_dirty: the version (`last_dirty_timestamp`) at which that was set or removed; 0 = never.
+        is_restored: it comes from before a restart, and nothing has been heard of it since.
     """
 
     instance: Instance
@@ -53,6 +55,8 @@ class Lease:
     renewed_ms: int
     up_since_ms: int = 0
     override: Status | None = None
+    override_dirty: int = 0
+    is_restored: bool = False
 
     @classmethod
     def granted(cls, instance: Instance, now: Moment) -> Lease:
@@ -65,6 +69,11 @@ class Lease:
         return self.instance.app, self.instance.instance_id
 
     @property
+    def dirty(self) -> int:
+        """The version of the instance: when it last changed."""
+        return self.instance.last_dirty_timestamp
+
+    @property
     def lapses_at(self) -> float:
         """Monotonic second at which it is over unless renewed."""
         return self.renewed + self.instance.duration
@@ -75,6 +84,7 @@ class Lease:
 
     def renew(self, now: Moment) -> None:
         """A heartbeat came."""
+        self.is_restored = False
         self.renewed = now.monotonic
         self.renewed_ms = now.ms
 
@@ -96,3 +106,20 @@ class Lease:
             service_up_timestamp=self.up_since_ms,
             eviction_timestamp=evicted_ms,
         )
+
+
+def dated(instance: Instance, now: Moment) -> Instance:
+    """Return the instance with a version: one that says none has changed now, as in Java."""
+    if instance.last_dirty_timestamp:
+        return instance
+    return msgspec.structs.replace(instance, last_dirty_timestamp=now.ms)
+
+
+def lifted(instance: Instance, existing: Lease | None, cancelled: int) -> Instance:
+    """Return the instance with a version above all that peers or operators made of it before it spoke."""
+    floor = cancelled + 1
+    if existing and instance.last_dirty_timestamp < existing.dirty:
+        floor = max(floor, existing.dirty + 1)
+    if instance.last_dirty_timestamp >= floor:
+        return instance
+    return msgspec.structs.replace(instance, last_dirty_timestamp=floor)

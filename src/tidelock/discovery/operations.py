@@ -6,22 +6,27 @@ What is wrong with a request is answered with 400 and the reason, never with 500
 returned.
 
 Source: Netflix `com.netflix.eureka.resources` (ApplicationsResource, ApplicationResource, InstanceResource,
-InstancesResource, VIPResource, SecureVIPResource, ServerInfoResource).
+InstancesResource, VIPResource, SecureVIPResource, ServerInfoResource, PeerReplicationResource,
+StatusResource).
 """
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import msgspec
 
 from tidelock.discovery.codec import json, xml
+from tidelock.discovery.codec.batch import Kind, Task, read_tasks, write_results
 from tidelock.discovery.codec.fields import BadDocumentError, Tree, instance_from, missing_from
 from tidelock.discovery.documents import Documents, Form, Packed
 from tidelock.discovery.instance import Action, Instance, Status
 from tidelock.discovery.lease import Moment
 from tidelock.discovery.registry import Registry, Renewal
+from tidelock.discovery.replication import receive
+from tidelock.discovery.standing import Standing
 
 REPLICATION = "x-netflix-discovery-replication"
 VARY = ("vary", "accept, accept-encoding, x-eureka-accept")
@@ -77,12 +82,13 @@ class InstanceChanged:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An answer; `happened` is for those who watch."""
+    """An answer; `happened` is for those who watch, `tell` for the peers."""
 
     status: int
     body: bytes = b""
     headers: Headers = ()
-    happened: InstanceChanged | None = None
+    happened: tuple[InstanceChanged, ...] = ()
+    tell: tuple[Task, ...] = ()
 
 
 class BadRequestError(BadDocumentError):
@@ -100,10 +106,14 @@ class Operations:
     Args:
         registry: the lease table.
         has_delta: False answers 403 to the delta, on which clients fetch everything.
+        standing: what `/status` says of the server itself.
     """
 
-    def __init__(self, registry: Registry, *, has_delta: bool = True) -> None:
+    def __init__(
+        self, registry: Registry, *, has_delta: bool = True, standing: Callable[[], Standing] | None = None
+    ) -> None:
         self.registry = registry
+        self._standing = standing or Standing
         self.documents = Documents(registry)
         self._has_delta = has_delta
 
@@ -184,7 +194,8 @@ class Operations:
         if missing is not None:
             return Reply(400, missing.encode(), (("content-type", "text/plain; charset=utf-8"),))
         listed = self.registry.register(instance, request.now, is_replica=request.is_replica)
-        return Reply(204, happened=InstanceChanged(listed, Action.ADDED, "registered"))
+        happened = InstanceChanged(listed, Action.ADDED, "registered")
+        return Reply(204, happened=(happened,), tell=self._tell(request, Kind.REGISTER, listed))
 
     def renew(self, request: Request) -> Reply:
         """`PUT /apps/{app}/{id}`: a heartbeat."""
@@ -194,7 +205,7 @@ class Operations:
             app, instance_id, request.now, dirty=dirty, is_replica=request.is_replica
         )
         if renewal is Renewal.RENEWED:
-            return OK
+            return self._renewed(request)
         held = self.registry.instance(app, instance_id, request.now)
         if renewal is Renewal.STALE_THERE and held is not None:
             return _instance(request, held, status=409)
@@ -203,29 +214,72 @@ class Operations:
     def cancel(self, request: Request) -> Reply:
         """`DELETE /apps/{app}/{id}`."""
         gone = self.registry.cancel(request.path[1], request.path[2], request.now)
-        return _changed(request, gone, Action.DELETED, "left")
+        tell = self._tell(request, Kind.CANCEL, gone)
+        if gone is None and self.registry.policy.replicates:  # a peer may be about to tell of it
+            task = Task(Kind.CANCEL, request.path[1].upper(), request.path[2], request.now.ms)
+            return dataclasses.replace(_unknown(request), tell=(task,))
+        return _changed(request, gone, Action.DELETED, "left", tell)
 
     def override(self, request: Request) -> Reply:
         """`PUT /apps/{app}/{id}/status?value=`."""
         _, app, instance_id, _ = request.path
         if "value" not in request.query:
             raise BadRequestError(f"value is missing; one of {', '.join(Status.__members__)}")
-        dirty = _number(request, "lastDirtyTimestamp") or 0
-        changed = self.registry.override(app, instance_id, _status(request), request.now, dirty=dirty)
-        return _changed(request, changed, Action.MODIFIED, "status set")
+        dirty, status = _number(request, "lastDirtyTimestamp"), _status(request)
+        changed = self.registry.override(app, instance_id, status, request.now, dirty=dirty)
+        tell = self._tell(request, Kind.OVERRIDE, changed, status)
+        return _changed(request, changed, Action.MODIFIED, "status set", tell)
 
     def remove_override(self, request: Request) -> Reply:
         """`DELETE /apps/{app}/{id}/status[?value=]`."""
         _, app, instance_id, _ = request.path
-        dirty = _number(request, "lastDirtyTimestamp") or 0
-        changed = self.registry.remove_override(app, instance_id, _status(request), request.now, dirty=dirty)
-        return _changed(request, changed, Action.MODIFIED, "override removed")
+        dirty, status = _number(request, "lastDirtyTimestamp"), _status(request)
+        had_one = instance_id in self.registry.overrides()
+        changed = self.registry.remove_override(app, instance_id, status, request.now, dirty=dirty)
+        tell = self._tell(request, Kind.REMOVE_OVERRIDE, changed, status) if had_one else ()
+        return _changed(request, changed, Action.MODIFIED, "override removed", tell)
 
     def metadata(self, request: Request) -> Reply:
         """`PUT /apps/{app}/{id}/metadata?key=value`."""
         _, app, instance_id, _ = request.path
         changed = self.registry.update_metadata(app, instance_id, request.query, request.now)
-        return _changed(request, changed, Action.MODIFIED, "metadata set")
+        tell = self._tell(request, Kind.REGISTER, changed)  # Java's peers do not hear of it
+        return _changed(request, changed, Action.MODIFIED, "metadata set", tell)
+
+    # peers
+
+    def batch(self, request: Request) -> Reply:
+        """`POST /peerreplication/batch/`."""
+        try:
+            tasks = read_tasks(request.body)
+        except BadDocumentError as error:
+            raise BadRequestError(f"{error.what} (at {error.where})" if error.where else error.what) from None
+        received = [receive(self.registry, task, request.now) for task in tasks]
+        happened = tuple(
+            InstanceChanged(one.instance, one.action, "a peer said so")
+            for one in received
+            if one.instance is not None
+        )
+        body = write_results(one.result for one in received)
+        return Reply(200, body, (("content-type", json.CONTENT_TYPE),), happened)
+
+    def status(self, request: Request) -> Reply:
+        """`GET /status`."""
+        form = request.form
+        return Reply(200, self._standing().document(form), (("content-type", form.content_type), VARY))
+
+    def _renewed(self, request: Request) -> Reply:
+        if not self.registry.policy.replicates or request.is_replica:
+            return OK
+        held = self.registry.instance(request.path[1], request.path[2], request.now)
+        return Reply(200, tell=self._tell(request, Kind.HEARTBEAT, held))
+
+    def _tell(
+        self, request: Request, kind: Kind, instance: Instance | None, status: Status | None = None
+    ) -> tuple[Task, ...]:
+        if instance is None or request.is_replica or not self.registry.policy.replicates:
+            return ()
+        return (Task.of(kind, instance, status),)
 
 
 Operation = Callable[[Operations, Request], Reply]
@@ -250,6 +304,8 @@ ROUTES: tuple[tuple[tuple[str, ...], dict[str, Operation]], ...] = (
     (("vips", ANY), {"GET": Operations.vip}),
     (("svips", ANY), {"GET": Operations.vip}),
     (("serverinfo", "statusoverrides"), {"GET": Operations.overrides}),
+    (("peerreplication", "batch"), {"POST": Operations.batch}),
+    (("status",), {"GET": Operations.status}),
 )
 
 
@@ -300,10 +356,12 @@ def _instance(request: Request, instance: Instance, status: int = 200) -> Reply:
     return Reply(status, form.instance(instance), (("content-type", form.content_type), VARY))
 
 
-def _changed(request: Request, instance: Instance | None, action: Action, reason: str) -> Reply:
+def _changed(
+    request: Request, instance: Instance | None, action: Action, reason: str, tell: tuple[Task, ...]
+) -> Reply:
     if instance is None:
         return _unknown(request)
-    return Reply(200, happened=InstanceChanged(instance, action, reason))
+    return Reply(200, happened=(InstanceChanged(instance, action, reason),), tell=tell)
 
 
 def _unknown(request: Request) -> Reply:

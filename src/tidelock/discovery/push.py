@@ -27,6 +27,9 @@ log = logging.getLogger(__name__)
 
 PROBE_TIMEOUT = 1.0
 
+PROBE_AGAIN = (0.2, 0.0)
+"""Seconds after each further probe: a dying process may close its connections before its port."""
+
 HEARTBEAT = 5.0
 """Seconds of silence after which a comment is sent, so that both sides notice a dead connection."""
 
@@ -248,7 +251,13 @@ class Push:
         if since is None or instance is None:
             suspicion.release(key)
             return
-        refused, _ = await asyncio.gather(is_refused(*instance.address), asyncio.sleep(GATHER))
+        refused = await is_refused(*instance.address)
+        await asyncio.sleep(GATHER)
+        for pause in PROBE_AGAIN:
+            if refused or suspicion.since(key) != since:
+                break
+            refused = await is_refused(*instance.address)
+            await asyncio.sleep(pause)
         verdict = suspicion.verdict(key, self._clock.monotonic(), is_refused=refused)
         log.debug("suspicion", extra={"app": key[0], "instance": key[1], "verdict": verdict.value})
         if verdict is Verdict.CRASHED:

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from tidelock.discovery.instance import Action, Instance, Status, hashcode
-from tidelock.discovery.lease import Lease, LeaseKey, Moment
+from tidelock.discovery.lease import Lease, LeaseKey, Moment, dated, lifted
 from tidelock.discovery.preservation import WINDOW, Preservation
 from tidelock.discovery.status import Question, decide
 
@@ -46,6 +46,7 @@ class Policy:
         minimum: self-preservation needs at least so many expired leases.
         share: self-preservation needs at least this part of all leases, 0..1.
         preserve: whether self-preservation exists at all.
+        replicates: whether there are peers: versions (`last_dirty_timestamp`) then order what they tell.
     """
 
     eviction_interval: float = 1.0
@@ -53,6 +54,7 @@ class Policy:
     minimum: int = 3
     share: float = 0.15
     preserve: bool = True
+    replicates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,12 @@ class _Change:
     instance: Instance
 
 
+@dataclass(frozen=True, slots=True)
+class _Cancel:
+    at: float
+    version: int
+
+
 @dataclass(slots=True)
 class Registry:
     """All leases of one registry.
@@ -93,6 +101,7 @@ class Registry:
     _apps: dict[str, dict[str, Lease]] = field(default_factory=dict)
     _changes: dict[LeaseKey, _Change] = field(default_factory=dict)
     _forgotten: int = 0
+    _cancelled: dict[LeaseKey, _Cancel] = field(default_factory=dict)
     _evictions: deque[float] = field(default_factory=deque)
     _last_run: float | None = None
     _held: frozenset[LeaseKey] = frozenset()
@@ -102,18 +111,29 @@ class Registry:
     def register(self, instance: Instance, now: Moment, *, is_replica: bool = False) -> Instance:
         """Grant a lease, or renew and replace an existing one; returns the instance as it is listed.
 
-        If the registry knows a younger version of the instance (by `last_dirty_timestamp`), that one is kept.
-        An override and the time since when it is up survive.
+        If the registry knows a younger version of the instance (by `last_dirty_timestamp`), that one is kept;
+        where versions order what peers tell, an instance's own word gets a new one instead. An override and
+        the time since when it is up survive.
         """
-        existing = self._lease(instance.app, instance.instance_id)
-        instance = _dated(instance, now)
-        if existing and existing.instance.last_dirty_timestamp > instance.last_dirty_timestamp:
+        instance = dated(instance, now)
+        key = (instance.app, instance.instance_id)
+        existing = self._lease(*key)
+        cancelled = self.cancelled(key)
+        if is_replica and instance.last_dirty_timestamp <= cancelled:
+            return instance
+        if self.policy.replicates and not is_replica:
+            instance = lifted(instance, existing, cancelled)
+        self._cancelled.pop(key, None)
+        if existing and existing.dirty > instance.last_dirty_timestamp:
             instance = existing.instance
         lease = Lease.granted(instance, now)
         if existing:
             lease.up_since_ms = existing.up_since_ms
-            lease.override = existing.override
-        if lease.override is None and instance.overridden is not Status.UNKNOWN:
+            lease.override, lease.override_dirty = existing.override, existing.override_dirty
+            if is_replica and self.policy.replicates and existing.dirty < instance.last_dirty_timestamp:
+                lease.override = None  # a younger version brings its own
+        is_theirs = is_replica and self.policy.replicates
+        if instance.overridden is not Status.UNKNOWN and (lease.override is None or is_theirs):
             lease.override = instance.overridden
         known = existing.instance.status if existing else None
         status = decide(Question(instance.status, lease.override, known, is_replica))
@@ -151,13 +171,34 @@ class Registry:
             return Renewal.STALE_HERE
         return Renewal.STALE_THERE if is_replica else Renewal.RENEWED
 
-    def cancel(self, app: str, instance_id: str, now: Moment) -> Instance | None:
-        """End a lease; returns the instance, or None when there was no such lease."""
+    def cancel(self, app: str, instance_id: str, now: Moment, *, dirty: int | None = None) -> Instance | None:
+        """End a lease; returns the instance, or None when there was no such lease.
+
+        Where there are peers, its `last_dirty_timestamp` says which versions are cancelled.
+
+        Args:
+            app: in any case.
+            instance_id: exact.
+            now: both clocks.
+            dirty: up to which version a peer cancelled; a younger one stays.
+        """
         lease = self._lease(app, instance_id)
-        return None if lease is None else self._remove(lease, now, "left")
+        if lease is not None and dirty is not None and lease.dirty > dirty:
+            return None
+        version = self._note_cancel((app.upper(), instance_id), lease, dirty, now)
+        if lease is None:
+            return None
+        return msgspec.structs.replace(self._remove(lease, now, "left"), last_dirty_timestamp=version)
 
     def override(
-        self, app: str, instance_id: str, status: Status, now: Moment, *, dirty: int = 0
+        self,
+        app: str,
+        instance_id: str,
+        status: Status,
+        now: Moment,
+        *,
+        dirty: int | None = None,
+        is_replica: bool = False,
     ) -> Instance | None:
         """Set the status from outside; it beats what the instance says until removed or the lease ends.
 
@@ -167,15 +208,24 @@ class Registry:
         if lease is None:
             return None
         lease.renew(now)
-        if lease.instance.status is not status:
+        is_other = lease.instance.status is not status
+        is_other = is_other or (self.policy.replicates and lease.override is not status)
+        if is_other and self._is_younger(lease, dirty, is_replica):
             lease.override = status
-            self._touch_dirty(lease, dirty)
+            self._touch_dirty(lease, dirty, is_replica)
             self._set_status(lease, status, now, Action.MODIFIED)
             self._remember(now, f"was set to {status.value}", lease.instance)
         return lease.shown()
 
     def remove_override(
-        self, app: str, instance_id: str, status: Status, now: Moment, *, dirty: int = 0
+        self,
+        app: str,
+        instance_id: str,
+        status: Status,
+        now: Moment,
+        *,
+        dirty: int | None = None,
+        is_replica: bool = False,
     ) -> Instance | None:
         """Drop the override and set `status`; UNKNOWN makes the instance register again at its heartbeat.
 
@@ -185,9 +235,10 @@ class Registry:
         if lease is None:
             return None
         lease.renew(now)
-        if lease.override is not None:
+        has_one = lease.override is not None or (is_replica and self.policy.replicates)
+        if has_one and self._is_younger(lease, dirty, is_replica):
             lease.override = None
-            self._touch_dirty(lease, dirty)
+            self._touch_dirty(lease, dirty, is_replica)
             lease.instance = msgspec.structs.replace(lease.instance, overridden=Status.UNKNOWN)
             self._set_status(lease, status, now, Action.MODIFIED)
             self._remember(now, "lost its override", lease.instance)
@@ -247,11 +298,18 @@ class Registry:
         lease = self._lease(*key)
         if lease is None or lease.renewed > since:
             return None
-        return self._remove(lease, now, f"was evicted: {reason}")
+        version = self._note_cancel(key, lease, None, now)
+        gone = self._remove(lease, now, f"was evicted: {reason}")
+        return msgspec.structs.replace(gone, last_dirty_timestamp=version)
 
     def holds(self, key: LeaseKey) -> bool:
         """Whether there is a lease, expired or not."""
         return self._lease(*key) is not None
+
+    def cancelled(self, key: LeaseKey) -> int:
+        """Up to which version an instance was cancelled lately; 0 for none, and where there are no peers."""
+        cancel = self._cancelled.get(key)
+        return cancel.version if cancel else 0
 
     def preservation(self, now: Moment) -> Preservation:
         """Return the verdict of self-preservation at this moment."""
@@ -337,8 +395,14 @@ class Registry:
             lease.registered_ms = instance.registration_timestamp
             lease.up_since_ms = instance.service_up_timestamp
             lease.override = override
+            lease.is_restored = True
             self._apps.setdefault(instance.app, {})[instance.instance_id] = lease
             self._note(lease.key, now, lease.shown())
+
+    def drop_restored(self, present: Collection[LeaseKey], now: Moment) -> None:
+        """Give up leases from before the restart that a peer does not have: they ended meanwhile."""
+        for lease in [one for one in self.leases() if one.is_restored and one.key not in present]:
+            self._remove(lease, now, "left while the registry was away")
 
     # inside
 
@@ -356,9 +420,23 @@ class Registry:
             lease.mark_up(now)
         self._note(lease.key, now, lease.shown())
 
-    def _touch_dirty(self, lease: Lease, dirty: int) -> None:
-        if dirty > lease.instance.last_dirty_timestamp:
-            lease.instance = msgspec.structs.replace(lease.instance, last_dirty_timestamp=dirty)
+    def _is_younger(self, lease: Lease, dirty: int | None, is_replica: bool) -> bool:
+        return not is_replica or dirty is None or dirty >= lease.override_dirty
+
+    def _touch_dirty(self, lease: Lease, dirty: int | None, is_replica: bool) -> None:
+        version = dirty or 0
+        if self.policy.replicates and not is_replica:
+            version = max(version, lease.dirty + 1)
+        lease.override_dirty = version
+        if version > lease.dirty:
+            lease.instance = msgspec.structs.replace(lease.instance, last_dirty_timestamp=version)
+
+    def _note_cancel(self, key: LeaseKey, lease: Lease | None, dirty: int | None, now: Moment) -> int:
+        version = lease.dirty if lease else 0
+        if self.policy.replicates:
+            version = max(version, self.cancelled(key), now.ms if dirty is None else dirty)
+            self._cancelled[key] = _Cancel(now.monotonic, version)
+        return version
 
     def _remove(self, lease: Lease, now: Moment, what: str) -> Instance:
         app, instance_id = lease.key
@@ -383,6 +461,7 @@ class Registry:
         for key, change in past:
             self._forgotten = change.version
             del self._changes[key]
+        self._cancelled = {key: cancel for key, cancel in self._cancelled.items() if cancel.at >= oldest}
 
     def _remember(self, now: Moment, what: str, instance: Instance) -> None:
         self.history.append(Happening(now.wall, what, instance))
@@ -404,10 +483,3 @@ class Registry:
         if late > self.policy.eviction_interval:
             for lease in self.leases():
                 lease.extend(late, now)
-
-
-def _dated(instance: Instance, now: Moment) -> Instance:
-    """An instance that does not say when it changed last changed now, as in Java's builder."""
-    if instance.last_dirty_timestamp:
-        return instance
-    return msgspec.structs.replace(instance, last_dirty_timestamp=now.ms)

@@ -36,7 +36,8 @@ KEEP_ALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 3, "TCP_USER
 class RegistryServer:
     """The registry on a socket; a `runtime.Service`.
 
-    1. `start()` takes over the leases of the last run and returns when requests are accepted.
+    1. `start()` takes over the leases of the last run and what a peer knows, and returns when requests are
+       accepted.
     2. Every eviction interval expired leases are evicted and changes are written to the data folder.
     3. `stop()` finishes requests in flight and writes the leases.
 
@@ -86,7 +87,9 @@ class RegistryServer:
             except snapshot.SnapshotUnreadableError as error:
                 log.warning("%s", error)
             self._written = self.registry.version
+        await self.app.peers.learn()
         await self._http.start()
+        self.app.peers.start()
         self._keeper = asyncio.create_task(self._keep(), name="registry eviction")
 
     async def stop(self) -> None:
@@ -97,6 +100,7 @@ class RegistryServer:
             task.cancel()
         results = await asyncio.gather(*tasks, return_exceptions=True)
         await self.app.push.stop()
+        await self.app.peers.stop()
         await self._http.stop()
         await self._save()
         for result in results:

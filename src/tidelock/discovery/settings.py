@@ -46,7 +46,7 @@ def _plain(name: str) -> str:
 
 
 class RegistrySettings(RelaxedSettings):
-    """The registry server (`eureka.server.*`)."""
+    """The registry server (`eureka.server.*`, and its peers under the key that Java has them under)."""
 
     eviction_interval_ms: int = key(
         name="eureka.server.evictionIntervalTimerInMs",
@@ -86,6 +86,17 @@ class RegistrySettings(RelaxedSettings):
     )
     disable_delta: bool = key(
         name="eureka.server.disableDelta", default=False, doc="Answer 403 to requests for the delta."
+    )
+    peers: tuple[str, ...] = key(
+        name="eureka.client.serviceUrl.defaultZone",
+        default=(),
+        importance=Importance.HIGH,
+        doc="Peers: registries that tell each other everything; URLs end in /eureka/. May name this one.",
+    )
+    my_url: str | None = key(
+        name="eureka.server.myUrl",
+        default=None,
+        doc="This registry's own URL among the peers', where that is not host and port that it listens on.",
     )
     allowed_hosts: tuple[str, ...] = key(
         name="eureka.server.allowedHosts",

@@ -6,9 +6,10 @@ import pytest
 
 from tests.unit.discovery.making import an_instance, at
 from tidelock.discovery.codec import json, xml
+from tidelock.discovery.codec.batch import Kind, Task, read_results, write_tasks
 from tidelock.discovery.instance import Action, Instance, Status
 from tidelock.discovery.operations import Operations, Reply, Request
-from tidelock.discovery.registry import Registry
+from tidelock.discovery.registry import Policy, Registry
 
 ID = "h:orders:80"
 JSON = {"accept": "application/json", "content-type": "application/json"}
@@ -45,13 +46,13 @@ def test_register_renew_look_up_cancel(headers: Mapping[str, str], write: Any) -
     site = Site()
     reply = site("POST", "apps/Orders", headers, write(one()))
     assert (reply.status, reply.body) == (204, b"")
-    assert reply.happened is not None
-    assert reply.happened.action is Action.ADDED
+    assert reply.happened
+    assert reply.happened[0].action is Action.ADDED
     assert site("PUT", f"apps/orders/{ID}", status="UP", lastDirtyTimestamp="100") == Reply(200)
     for path in (f"apps/ORDERS/{ID}", f"instances/{ID}"):
         assert decoded(site("GET", path))["instance"]["status"] == "UP"
     gone = site("DELETE", f"apps/orders/{ID}")
-    assert (gone.status, gone.happened and gone.happened.reason) == (200, "left")
+    assert (gone.status, gone.happened and gone.happened[0].reason) == (200, "left")
     assert site("DELETE", f"apps/orders/{ID}").status == 404
     assert site("PUT", f"apps/orders/{ID}").status == 404
 
@@ -113,7 +114,10 @@ def test_vips_are_found_exactly_and_unknown_ones_are_empty() -> None:
 def test_an_override_and_its_removal() -> None:
     site = Site(one())
     reply = site("PUT", f"apps/orders/{ID}/status", value="OUT_OF_SERVICE", lastDirtyTimestamp="100")
-    assert (reply.status, reply.happened and reply.happened.instance.status) == (200, Status.OUT_OF_SERVICE)
+    assert (reply.status, reply.happened and reply.happened[0].instance.status) == (
+        200,
+        Status.OUT_OF_SERVICE,
+    )
     assert decoded(site("GET", "serverinfo/statusoverrides")) == {ID: "OUT_OF_SERVICE"}
     assert site("DELETE", f"apps/orders/{ID}/status").status == 200
     assert decoded(site("GET", f"instances/{ID}"))["instance"]["status"] == "UNKNOWN"
@@ -224,3 +228,54 @@ def test_another_content_type_is_415_and_none_is_guessed() -> None:
 def test_a_parameter_that_cannot_be_meant_is_400(method: str, path: str, query: dict[str, str]) -> None:
     reply = Site(one())(method, path, **query)
     assert (reply.status, decoded(reply)["error"]) == (400, "Bad Request")
+
+
+# peers
+
+
+def test_a_batch_is_answered_item_by_item_and_never_passed_on() -> None:
+    site = Site(one(instance_id="known"))
+    site.operations.registry.policy = Policy(replicates=True)
+    tasks = [
+        Task.of(Kind.REGISTER, one(instance_id="new")),
+        Task.of(Kind.HEARTBEAT, one(instance_id="unknown")),
+        Task.of(Kind.HEARTBEAT, one(instance_id="known")),
+        Task.of(Kind.CANCEL, one(instance_id="known")),
+    ]
+    reply = site("POST", "peerreplication/batch", body=write_tasks(tasks))
+    assert [result.status for result in read_results(reply.body)] == [200, 404, 200, 200]
+    assert [event.action for event in reply.happened] == [Action.ADDED, Action.DELETED]
+    assert reply.tell == ()
+    assert [found.instance_id for found in site.operations.registry.application("orders")] == ["new"]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"replicationList":{}}', b'{"replicationList":[{"id":"i"}]}'])
+def test_what_is_no_batch_is_400(body: bytes) -> None:
+    assert Site()("POST", "peerreplication/batch", body=body).status == 400
+
+
+def test_what_instances_and_operators_do_is_told_to_peers_once() -> None:
+    site = Site()
+    site.operations.registry.policy = Policy(replicates=True)
+    path, body = f"apps/orders/{ID}", json.write_instance(one())
+    replies = [
+        site("POST", "apps/orders", body=body),
+        site("PUT", path),
+        site("PUT", f"{path}/status", value="DOWN"),
+        site("DELETE", f"{path}/status", value="UP"),
+        site("DELETE", f"{path}/status", value="UP"),  # there is none any more
+        site("PUT", f"{path}/metadata", a="b"),
+        site("DELETE", path),
+        site("DELETE", path),  # unknown here, but a peer may be about to tell of it
+    ]
+    kinds = [Kind.REGISTER, Kind.HEARTBEAT, Kind.OVERRIDE, Kind.REMOVE_OVERRIDE, None, Kind.REGISTER]
+    told = [reply.tell[0].kind if reply.tell else None for reply in replies]
+    assert told == [*kinds, Kind.CANCEL, Kind.CANCEL]
+    replica = {**JSON, "x-netflix-discovery-replication": "true"}
+    assert site("POST", "apps/orders", replica, body).tell == ()
+    assert Site()("POST", "apps/orders", body=body).tell == ()
+
+
+def test_status_is_answered_in_both_forms() -> None:
+    assert "isHeathly" in decoded(Site()("GET", "status"))
+    assert Site()("GET", "status", XML).body.startswith(b"<com.netflix.eureka.util.StatusInfo>")

@@ -118,6 +118,13 @@ def write_instance(instance: Instance) -> bytes:
     return out.bytes()
 
 
+def write_tree(name: str, tree: Tree) -> bytes:
+    """Return any tree as a document."""
+    out = _Writer(is_compact=False)
+    out.tree(name, tree)
+    return out.bytes()
+
+
 def _application(out: _Writer, name: str, instances: list[Instance]) -> None:
     tree = compact_tree_of if out.is_compact else tree_of
     out.open("application")
