@@ -53,6 +53,11 @@ class Orders:
         """Return the port that answers."""
         raise NotImplementedError
 
+    @http.get("/{id}/home", affinity="id")
+    async def home(self, id: int) -> int:
+        """Return the port that answers: the same for the same id."""
+        raise NotImplementedError
+
     @http.post()
     async def place(self, order: Order) -> Order:
         """Place an order; customer "nobody" is out of stock."""
@@ -85,6 +90,10 @@ class OrdersHere(Orders):
         return Order(id, "ann") if id <= 1000 else None
 
     async def where(self, id: int) -> int:
+        """See Orders."""
+        return self._seen.port
+
+    async def home(self, id: int) -> int:
         """See Orders."""
         return self._seen.port
 

@@ -17,6 +17,7 @@ from tests.integration.http_service import Order, Orders, OutOfStock
 from tests.support.flavours import Flavour, pinned
 from tidelock import http, observe
 from tidelock.http.breaker import BreakerSettings, State
+from tidelock.http.hedging import HedgeSettings
 
 
 class Process:
@@ -29,6 +30,7 @@ class Process:
             text=True,
         )
         assert self._child.stdout is not None
+        self.pid = self._child.pid
         self.port = int(self._child.stdout.readline())
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -224,5 +226,44 @@ def test_a_pinned_interface_asks_one_instance_only(flavour: Flavour, three: list
             with pytest.raises(http.NoInstance):
                 await pinned(orders, "nobody").where(1)
             assert await orders.where(1) != victim.port
+
+    flavour(run())
+
+
+def test_a_call_that_takes_long_is_asked_of_a_second_instance(flavour: Flavour, three: list[Process]) -> None:
+    stopped = three[0]
+    policy = http.Policy(hedge=HedgeSettings(enabled=True, delay=0.05))
+
+    async def run() -> list[float]:
+        taken: list[float] = []
+        async with flavour.client(source(*three), policy=policy) as client:
+            orders = client.connect(Orders)
+            for number in range(20):
+                await orders.where(number)
+            os.kill(stopped.pid, signal.SIGSTOP)  # it still accepts connections, but answers nothing
+            for number in range(20):
+                before = time.monotonic()
+                assert await orders.where(number) != stopped.port
+                taken.append(time.monotonic() - before)
+            assert [peer.in_flight for peer in client.service("order-service").peers] == [0, 0, 0]
+        return taken
+
+    taken = flavour(run())
+    assert max(taken) < 1.0
+    assert max(taken) > 0.05  # at least one was hedged
+
+
+def test_calls_with_the_same_key_go_to_the_same_instance(flavour: Flavour, three: list[Process]) -> None:
+    async def run() -> None:
+        async with flavour.client(source(*three)) as client:
+            orders = client.connect(Orders)
+            homes = {id: await orders.home(id) for id in range(30)}
+            assert set(homes.values()) == {process.port for process in three}
+            assert {id: await orders.home(id) for id in range(30)} == homes
+            three[0].kill()
+            after = {id: await orders.home(id) for id in range(30)}
+            assert {id for id in homes if homes[id] != after[id]} == {
+                id for id in homes if homes[id] == three[0].port
+            }
 
     flavour(run())

@@ -27,10 +27,11 @@ if TYPE_CHECKING:
         NoInstance,
         StatusError,
     )
+    from tidelock.http.events import BreakerChanged, Called, Ejected
     from tidelock.http.exchange import Response
-    from tidelock.http.flow import BreakerChanged, Called, CallSettings, Ejected, Policy
     from tidelock.http.hooks import Hooks, with_headers
     from tidelock.http.middleware import DeadlineMiddleware, TraceMiddleware
+    from tidelock.http.policy import CallSettings, Policy
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
     from tidelock.http.source import EnvironmentSource, Source, StaticSource
@@ -98,7 +99,8 @@ _HOMES = (
     ("errors", "BadAnswer CallError CallTimeout CircuitOpen ConnectFailed ConnectionBroken DecodeFailed"),
     ("errors", "InDoubt NoInstance StatusError"),
     ("exchange", "Response"),
-    ("flow", "BreakerChanged Called CallSettings Ejected Policy"),
+    ("events", "BreakerChanged Called Ejected"),
+    ("policy", "CallSettings Policy"),
     ("hooks", "Hooks with_headers"),
     ("middleware", "DeadlineMiddleware TraceMiddleware"),
     ("registration", "register"),

@@ -10,7 +10,8 @@ from collections.abc import Callable
 
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
-from tidelock.http.flow import Call, Send
+from tidelock.http.flow import Call, Race, Send
+from tidelock.http.racing import Racers
 from tidelock.http.report import Report
 from tidelock.http.wire.head import encode
 from tidelock.http.wire.pool import Pools
@@ -22,26 +23,31 @@ async def drive(flow: Call, report: Report, pools: Pools, now: Callable[[], floa
     Raises:
         CallError: see `flow.call`.
     """
+    race: Racers | None = None
     try:
         effect = next(flow)
         while True:
             if isinstance(effect, Send):
-                report.last = effect
+                report.asked(effect)
                 peer, request, at = effect.peer, effect.request, effect.sent_at
                 data = encode(request, peer.prefix, peer.authority, effect.deadline - at, effect.attempt)
                 effect = flow.send(
                     await pools.exchange(peer.address, data, request.method == "HEAD", effect.deadline, at)
                 )
+            elif isinstance(effect, Race):
+                report.asked(effect)
+                race = race or Racers(pools)
+                effect = flow.send(await race.run(effect, now))
             else:
                 await asyncio.sleep(effect.seconds)
                 effect = flow.send(now())
     except StopIteration as done:
-        response: Response = done.value
-        report.status = response.status
-        return response
+        return report.answered(done.value)
     except CallError as error:
         report.failed = error.code
         raise
     finally:
+        if race is not None:
+            race.close()
         flow.close()
         report.tell(now())

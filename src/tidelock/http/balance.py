@@ -1,29 +1,28 @@
 """Choosing an instance, and leaving out the bad ones. No IO, no clock; randomness is an argument.
 
-`Peer` is what a caller knows about one instance: calls in flight, failures in a row, until when it is
-ejected. `Peers` keeps them in step with the list of instances and offers the candidates for the next
-attempt:
+`Peers` keeps what a caller knows about each instance in step with the list of instances, and offers the
+candidates for the next attempt to a picker:
 
 1. not tried yet by this call, before those tried;
 2. not ejected; one that has served its time is on probation and gets one call at a time until one succeeds;
 3. in a panic (fewer than half are left) those ejected on suspicion are used again, because then the suspicion
    is more likely wrong than the whole service; those whose port refused the connection are not, since nobody
-   listens there; they come last of all.
+   listens there; they come last of all;
+4. if the call has a key, the one that the key belongs to; else those of the own zone, and of them the warm.
 
 Source: Envoy outlier detection (consecutive 5xx, ejection time, panic threshold) with one difference: a
-refused connection ejects at once, from 1 s doubling to 30 s. Mitzenmacher, "The power of two choices".
+refused connection ejects at once, from 1 s doubling to 30 s.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol
+from collections.abc import Iterator, Sequence
 
 from tidelock.config import Settings, key
 from tidelock.discovery.instance import Instance
-
-Draw = Callable[[], float]
-"""Uniform in [0, 1)."""
+from tidelock.http.narrowing import is_warm, nearest, owner, subset, warm
+from tidelock.http.peer import Draw, Peer
+from tidelock.http.pickers import Observer, Picker
 
 
 class EjectionSettings(Settings):
@@ -43,105 +42,33 @@ class EjectionSettings(Settings):
     )
 
 
-CONTEXT_PATH = "context-path"
-"""Metadata key: the path under which the instance serves everything, as in `http://host/base`."""
+class BalanceSettings(Settings):
+    """Which instances are preferred; durations are seconds."""
 
-
-class Peer:
-    """One instance as seen by one caller; changed only by `Peers` and, for `in_flight`, by the flow."""
-
-    __slots__ = (
-        "address",
-        "authority",
-        "ejected_until",
-        "ejections",
-        "failures",
-        "in_flight",
-        "instance",
-        "prefix",
-        "refused",
+    zone: str = key(default="", doc="The caller's zone; its instances are preferred. Empty: all are alike.")
+    slow_start: float = key(
+        default=10.0, name="slowStart", at_least=0, doc="Seconds until a new instance gets its full share."
     )
-
-    def __init__(self, instance: Instance) -> None:
-        self.instance = instance
-        host, port = instance.address
-        self.address = (host, port, instance.is_secure)
-        self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-        self.prefix = instance.metadata.get(CONTEXT_PATH, "")
-        self.in_flight = 0
-        self.failures = 0
-        self.ejections = 0
-        self.ejected_until = 0.0
-        self.refused = False
-
-    def ready(self, now: float) -> bool:
-        """Whether it may get a call: not ejected, and on probation only when it has none."""
-        return not self.ejections or (now >= self.ejected_until and not self.in_flight)
-
-    def renewed(self, instance: Instance) -> Peer:
-        """Take over newer data; an instance that changed after it was ejected may prove itself at once."""
-        if self.ejections and instance.last_dirty_timestamp != self.instance.last_dirty_timestamp:
-            self.ejected_until = 0.0
-        self.instance = instance
-        self.prefix = instance.metadata.get(CONTEXT_PATH, "")
-        return self
-
-
-class Picker(Protocol):
-    """A rule that chooses among candidates."""
-
-    def pick(self, candidates: Sequence[Peer], draw: Draw) -> Peer:
-        """Return one of the candidates; there is at least one."""
-
-
-class LeastInFlight:
-    """Power of two choices: of two drawn at random, the one with fewer calls in flight."""
-
-    def pick(self, candidates: Sequence[Peer], draw: Draw) -> Peer:
-        """See Picker."""
-        count = len(candidates)
-        if count == 1:
-            return candidates[0]
-        number = int(draw() * count * (count - 1))
-        first, second = divmod(number, count - 1)
-        one = candidates[first]
-        other = candidates[second if second < first else second + 1]
-        return other if other.in_flight < one.in_flight else one
-
-
-class RoundRobin:
-    """Each in turn, beginning at a random one, so that many callers do not start at the same."""
-
-    def __init__(self) -> None:
-        self._next = -1
-
-    def pick(self, candidates: Sequence[Peer], draw: Draw) -> Peer:
-        """See Picker."""
-        self._next = int(draw() * len(candidates)) if self._next < 0 else self._next + 1
-        return candidates[self._next % len(candidates)]
-
-
-class Random:
-    """Any."""
-
-    def pick(self, candidates: Sequence[Peer], draw: Draw) -> Peer:
-        """See Picker."""
-        return candidates[int(draw() * len(candidates))]
-
-
-PICKERS: dict[str, Callable[[], Picker]] = {
-    "least-in-flight": LeastInFlight,
-    "round-robin": RoundRobin,
-    "random": Random,
-}
+    subset_size: int = key(
+        default=0, name="subsetSize", at_least=0, doc="How many instances a caller uses; 0 is all."
+    )
+    caller_id: str = key(default="", name="callerId", doc="Who is calling; decides which subset.")
 
 
 class Peers:
     """The peers of one service, kept in step with the source's list of instances."""
 
-    def __init__(self, settings: EjectionSettings, picker: Picker) -> None:
+    def __init__(
+        self,
+        settings: EjectionSettings,
+        picker: Picker,
+        balance: BalanceSettings = BalanceSettings(),  # noqa: B008  frozen
+    ) -> None:
         self._settings = settings
         self._picker = picker
+        self._balance = balance
+        self._observer: Observer | None = picker if isinstance(picker, Observer) else None
+        self._warming: set[Peer] = set()
         self._seen: Sequence[Instance] | None = None
         self._by_id: dict[str, Peer] = {}
         self._all: list[Peer] = []
@@ -153,39 +80,74 @@ class Peers:
     def __iter__(self) -> Iterator[Peer]:
         return iter(self._all)
 
-    def update(self, instances: Sequence[Instance]) -> None:
-        """Take over a list; an instance that keeps id and address keeps what is known about it."""
+    def update(self, instances: Sequence[Instance], now: float = 0.0) -> None:
+        """Take over a list; an instance that keeps id and address keeps what is known about it.
+
+        Args:
+            instances: the source's list.
+            now: monotonic seconds; one that was not there before begins to warm up.
+        """
         if instances is self._seen:
             return
+        balance = self._balance
+        warms_up = bool(self._all) and balance.slow_start > 0.0  # at the start nobody is warmer than another
         self._seen = instances
-        self._by_id = {instance.instance_id: self._kept(instance) for instance in instances}
+        chosen = subset(instances, balance.caller_id, balance.subset_size)
+        self._by_id = {instance.instance_id: self._kept(instance, warms_up, now) for instance in chosen}
         self._all = list(self._by_id.values())
         self._ejected.intersection_update(self._all)
+        self._warming = {peer for peer in self._all if not is_warm(peer, balance.slow_start, now)}
 
-    def _kept(self, instance: Instance) -> Peer:
+    def _kept(self, instance: Instance, warms_up: bool, now: float) -> Peer:
         known = self._by_id.get(instance.instance_id)
         if known is None or known.address != (*instance.address, instance.is_secure):
-            return Peer(instance)
-        return known.renewed(instance)
+            peer, is_new = Peer(instance), True
+        else:
+            is_new = instance.service_up_timestamp > known.instance.service_up_timestamp
+            peer = known.renewed(instance)
+        if is_new and warms_up:
+            peer.ramp_from = now
+        return peer
 
     def get(self, instance_id: str) -> Peer | None:
         """Return the peer with this id."""
         return self._by_id.get(instance_id)
 
-    def pick(self, now: float, draw: Draw, tried: Sequence[Peer] = ()) -> Peer | None:
+    def pick(self, now: float, draw: Draw, tried: Sequence[Peer] = (), key: str | None = None) -> Peer | None:
         """Return the peer for the next attempt, or None when there is no instance at all.
 
         Args:
             now: monotonic seconds.
             draw: uniform in [0, 1).
             tried: what this call has used already; comes last.
+            key: calls with the same key go to the same instance, as long as that is there.
         """
-        candidates = self._candidates(now) if self._ejected else self._all
+        candidates: Sequence[Peer] = self._candidates(now) if self._ejected else self._all
         if tried:
             candidates = (
                 [peer for peer in candidates if peer not in tried] or self._others(tried) or candidates
             )
-        return self._picker.pick(candidates, draw) if candidates else None
+        if not candidates:
+            return None
+        if key is not None:
+            return owner(candidates, key)
+        if self._balance.zone:
+            candidates = nearest(candidates, self._all, self._balance.zone, draw)
+        if self._warming:
+            candidates = self._warm(candidates, now, draw)
+        return self._picker.pick(candidates, draw, now)
+
+    def _warm(self, candidates: Sequence[Peer], now: float, draw: Draw) -> Sequence[Peer]:
+        seconds = self._balance.slow_start
+        for peer in [each for each in self._warming if is_warm(each, seconds, now)]:
+            peer.ramp_from = None
+            self._warming.discard(peer)
+        return warm(candidates, seconds, now, draw)
+
+    def observed(self, peer: Peer, seconds: float, failed: bool, now: float) -> None:
+        """Let a picker that learns know how long an attempt took."""
+        if self._observer is not None:
+            self._observer.observed(peer, seconds, failed, now)
 
     def has_other(self, tried: Sequence[Peer]) -> bool:
         """Whether an instance is left that this call has not tried and that is not known to be gone."""

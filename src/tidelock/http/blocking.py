@@ -10,9 +10,10 @@ import threading
 import time
 from collections.abc import Callable
 
+from tidelock.http.blocking_racing import BlockingRacers
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
-from tidelock.http.flow import Call, Send
+from tidelock.http.flow import Call, Race, Send
 from tidelock.http.report import Report
 from tidelock.http.wire.blocking import BlockingPools
 from tidelock.http.wire.head import encode
@@ -26,29 +27,36 @@ def drive(
     Raises:
         CallError: see `flow.call`.
     """
+    race: BlockingRacers | None = None
     try:
         with lock:
             effect = next(flow)
         while True:
             if isinstance(effect, Send):
-                report.last = effect
+                report.asked(effect)
                 peer, request, left = effect.peer, effect.request, effect.deadline - effect.sent_at
                 data = encode(request, peer.prefix, peer.authority, left, effect.attempt)
                 outcome = pools.exchange(peer.address, data, request.method == "HEAD", effect.deadline)
                 with lock:
                     effect = flow.send(outcome)
+            elif isinstance(effect, Race):
+                report.asked(effect)
+                race = race or BlockingRacers(pools)
+                ended = race.run(effect, now)
+                with lock:
+                    effect = flow.send(ended)
             else:
                 time.sleep(effect.seconds)
                 with lock:
                     effect = flow.send(now())
     except StopIteration as done:
-        response: Response = done.value
-        report.status = response.status
-        return response
+        return report.answered(done.value)
     except CallError as error:
         report.failed = error.code
         raise
     finally:
+        if race is not None:
+            race.close()
         with lock:
             flow.close()
         report.tell(now())

@@ -23,9 +23,10 @@ from tidelock.http.declarative import api_of
 from tidelock.http.errors import CallError, NoInstance
 from tidelock.http.exchange import Request, Response
 from tidelock.http.fallback import Factory, Fallback
-from tidelock.http.flow import Policy, ServiceState, call
+from tidelock.http.flow import ServiceState, call
 from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.plan import Plan, plans
+from tidelock.http.policy import Policy
 from tidelock.http.report import Report
 from tidelock.http.services import (
     CALLER_ATTRIBUTE,

@@ -74,6 +74,7 @@ class Route:
     idempotent: bool
     timeout: float | None
     errors: Mapping[int, type[Exception]]
+    affinity: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class Operation:
         path: the whole path template.
         result: the type without `| None`; `type(None)` when nothing is returned.
         optional: 404 is None instead of an error.
+        affinity: the parameter by whose value an instance is chosen.
     """
 
     name: str
@@ -126,6 +128,7 @@ class Operation:
     keyed: bool
     timeout: float | None
     errors: Mapping[int, type[Exception]]
+    affinity: str | None
 
 
 class Declared:
@@ -197,6 +200,7 @@ class Verb(typing.Protocol):
         idempotent: bool = False,
         timeout: float | None = None,
         errors: Mapping[int, type[Exception]] | None = None,
+        affinity: str | None = None,
     ) -> Callable[[F], F]:
         """Declare the method below.
 
@@ -205,6 +209,7 @@ class Verb(typing.Protocol):
             idempotent: repeating it cannot double an effect; POST and PATCH then carry an Idempotency-Key.
             timeout: seconds; overrides the interface's.
             errors: status -> exception; added to the interface's.
+            affinity: name of a parameter; calls with the same value of it go to the same instance.
         """
 
 
@@ -215,9 +220,10 @@ def _verb(verb: str) -> Verb:
         idempotent: bool = False,
         timeout: float | None = None,
         errors: Mapping[int, type[Exception]] | None = None,
+        affinity: str | None = None,
     ) -> Callable[[F], F]:
         _check_path(path, verb)
-        route = Route(verb, path, idempotent, timeout, dict(errors or {}))
+        route = Route(verb, path, idempotent, timeout, dict(errors or {}), affinity)
 
         def decorate(function: F) -> F:
             return typing.cast("F", Declared(function, route))
@@ -292,6 +298,8 @@ def _operation(interface: type, noted: Api, name: str, route: Route) -> Operatio
         _parameter(item, hints, path, where) for item in list(signature.parameters.values())[1:]
     )
     _check(parameters, path, route.verb, where)
+    if route.affinity is not None and route.affinity not in {item.name for item in parameters}:
+        raise UsageError(f"the affinity {route.affinity!r} of {where} is no parameter of it")
     result, optional = _result(hints.get("return", inspect.Parameter.empty), where)
     natural = route.verb in IDEMPOTENT_METHODS
     has_key = any(item.place is Place.HEADER and item.wire == "idempotency-key" for item in parameters)
@@ -308,6 +316,7 @@ def _operation(interface: type, noted: Api, name: str, route: Route) -> Operatio
         keyed=route.idempotent and not natural and not has_key,
         timeout=route.timeout if route.timeout is not None else noted.timeout,
         errors={**noted.errors, **route.errors},
+        affinity=route.affinity,
     )
 
 

@@ -25,6 +25,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         label: the name for errors and metrics, as "GET /orders/{id}".
         group: calls of one group share a circuit breaker; few per service.
         idempotent: whether repeating it cannot double an effect.
+        affinity: calls with the same one go to the same instance.
     """
 
     method: str
@@ -34,6 +35,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     label: str
     group: str
     idempotent: bool
+    affinity: str | None = None
 
 
 class Response(msgspec.Struct, gc=False):

@@ -17,10 +17,9 @@ from typing import NoReturn
 
 import msgspec
 
-from tidelock.config import Settings, key
 from tidelock.discovery.instance import Instance
-from tidelock.http.balance import PICKERS, Draw, EjectionSettings, Peer, Peers
-from tidelock.http.breaker import BreakerSettings, CircuitBreaker, State
+from tidelock.http.balance import Peers
+from tidelock.http.breaker import CircuitBreaker
 from tidelock.http.errors import (
     BadAnswer,
     CallError,
@@ -31,71 +30,13 @@ from tidelock.http.errors import (
     InDoubt,
     NoInstance,
 )
+from tidelock.http.events import BreakerChanged, Ejected
 from tidelock.http.exchange import Failure, Reason, Request, Response
-from tidelock.http.retry import RETRY_STATUSES, Budget, RetrySettings, backoff, retry_after
-
-
-class CallSettings(Settings):
-    """What every call of a client obeys unless its interface says otherwise; durations are seconds."""
-
-    timeout: float = key(default=5.0, at_least=0.001, doc="Of a whole call, all attempts included.")
-    connect_timeout: float = key(
-        default=1.0, name="connectTimeout", at_least=0.001, doc="Of one attempt to connect."
-    )
-    load_balancer: str = key(
-        default="least-in-flight",
-        name="loadBalancer",
-        choices=tuple(PICKERS),
-        doc="How instances are chosen.",
-    )
-
-
-class Policy(msgspec.Struct, frozen=True):
-    """All settings of a caller, grouped by the rule that reads them."""
-
-    call: CallSettings = CallSettings()
-    retry: RetrySettings = RetrySettings()
-    breaker: BreakerSettings = BreakerSettings()
-    ejection: EjectionSettings = EjectionSettings()
-
-
-class Called(msgspec.Struct, frozen=True, gc=False):
-    """Event: a logical call is over.
-
-    Attributes:
-        service: as the caller says it.
-        method: as "GET /orders/{id}".
-        instance: of the last attempt; None when none was made.
-        attempts: how many were made.
-        status: of the answer; None when there was none.
-        error: the code of the error, as "TID-403"; None when there was an answer.
-        seconds: from the call to its end.
-    """
-
-    service: str
-    method: str
-    instance: Instance | None
-    attempts: int
-    status: int | None
-    error: str | None
-    seconds: float
-
-
-class Ejected(msgspec.Struct, frozen=True):
-    """Event: an instance gets no calls for `seconds`."""
-
-    service: str
-    instance: Instance
-    reason: str
-    seconds: float
-
-
-class BreakerChanged(msgspec.Struct, frozen=True):
-    """Event: a circuit breaker changed its state."""
-
-    service: str
-    method: str
-    state: State
+from tidelock.http.hedging import Latencies
+from tidelock.http.peer import Draw, Peer
+from tidelock.http.pickers import PICKERS
+from tidelock.http.policy import Policy
+from tidelock.http.retry import RETRY_STATUSES, Budget, backoff, retry_after
 
 
 class Send(msgspec.Struct, gc=False):
@@ -122,8 +63,31 @@ class Sleep(msgspec.Struct, gc=False):
     seconds: float
 
 
-Effect = Send | Sleep
-Call = Generator[Effect, "Response | Failure | float", Response]
+class Race(msgspec.Struct, gc=False):
+    """Effect: send one more request beside those under way, and report the first that ends.
+
+    Report `Finished`, or the monotonic time when `until` has passed without one. What is still under way when
+    the generator ends is given up.
+
+    Attributes:
+        starting: what to send; None only waits.
+        until: monotonic seconds.
+    """
+
+    starting: Send | None
+    until: float
+
+
+class Finished(msgspec.Struct, gc=False):
+    """Report: of the attempts of a race this one has ended."""
+
+    send: Send
+    outcome: Response | Failure
+
+
+Effect = Send | Sleep | Race
+Report = Response | Failure | Finished | float
+Call = Generator[Effect, Report, Response]
 
 
 class ServiceState:
@@ -139,9 +103,10 @@ class ServiceState:
         self.name = name
         self.instances = instances
         self.policy = policy
-        self.peers = Peers(policy.ejection, PICKERS[policy.call.load_balancer]())
+        self.peers = Peers(policy.ejection, PICKERS[policy.call.load_balancer](), policy.balance)
         self.budget = Budget(policy.retry.budget_ratio, policy.retry.budget_floor)
         self.breakers: dict[str, CircuitBreaker] = {}
+        self.latencies: dict[str, Latencies] = {}
         self.happened: list[Ejected | BreakerChanged] = []
 
     def breaker(self, group: str) -> CircuitBreaker:
@@ -149,6 +114,13 @@ class ServiceState:
         found = self.breakers.get(group)
         if found is None:
             found = self.breakers[group] = CircuitBreaker(self.policy.breaker)
+        return found
+
+    def latency(self, group: str) -> Latencies:
+        """Return how long the calls of a group take, noted from its first use on."""
+        found = self.latencies.get(group)
+        if found is None:
+            found = self.latencies[group] = Latencies()
         return found
 
 
@@ -241,18 +213,22 @@ class Attempts:
             peer = self._pick()
             if self.now >= self._deadline:
                 raise self._error(CallTimeout, "the deadline had passed before anything was sent", None)
-            self.made += 1
-            peer.in_flight += 1
-            try:
-                outcome = yield Send(self._request, peer, self._deadline, self.now, self.made)
-            finally:
-                peer.in_flight -= 1
-            assert not isinstance(outcome, float)  # the driver's contract: a Send brings no bare time
+            began = self.now
+            hedge_after = self._hedge_after()
+            if hedge_after is None:
+                outcome = yield from self._one(peer)
+            else:
+                finished = yield from self._two(peer, began + hedge_after)
+                peer, outcome, began = finished.send.peer, finished.outcome, finished.send.sent_at
             self.now = outcome.at
+            failed = not isinstance(outcome, Response) or outcome.status >= 500
+            self._service.peers.observed(peer, outcome.at - began, failed, outcome.at)
             if isinstance(outcome, Response):
                 outcome.instance = peer.instance
                 if outcome.status < 500:
                     self._service.peers.succeeded(peer, outcome.at)
+                    if self._service.policy.hedge.enabled:
+                        self._service.latency(self._request.group).add(outcome.at - began)
                     return outcome
             self._note(peer, outcome)
             pause = self._pause(peer, outcome)
@@ -265,13 +241,72 @@ class Attempts:
                 assert isinstance(slept, float)  # the driver's contract: a Sleep brings the time
                 self.now = slept
 
+    def _one(self, peer: Peer) -> Generator[Effect, Report, Response | Failure]:
+        self.made += 1
+        peer.in_flight += 1
+        try:
+            outcome = yield Send(self._request, peer, self._deadline, self.now, self.made)
+        finally:
+            peer.in_flight -= 1
+        assert isinstance(outcome, Response | Failure)  # the driver's contract: what a Send brings
+        return outcome
+
+    def _two(self, first: Peer, patience: float) -> Generator[Effect, Report, Finished]:
+        """Ask one instance, and a second one when the first has not answered at `patience`."""
+        racing: list[Peer] = []
+        try:
+            finished = yield self._entry(first, patience, racing)
+            if isinstance(finished, float):
+                self.now = finished
+                second = self._second(first)
+                entry = Race(None, self._deadline)
+                if second is not None:
+                    entry = self._entry(second, self._deadline, racing)
+                finished = yield entry
+            assert isinstance(finished, Finished)  # every Send ends at its deadline
+            peer = finished.send.peer
+            racing.remove(peer)
+            peer.in_flight -= 1
+            if racing and not _is_good(finished.outcome):
+                self.now = finished.outcome.at
+                self._note(peer, finished.outcome)
+                self._tried = (*self._tried, peer)
+                finished = yield Race(None, self._deadline)
+                assert isinstance(finished, Finished)  # as above
+            return finished
+        finally:
+            for each in racing:
+                each.in_flight -= 1
+
+    def _entry(self, peer: Peer, until: float, racing: list[Peer]) -> Race:
+        self.made += 1
+        peer.in_flight += 1
+        racing.append(peer)
+        return Race(
+            Send(self._request, peer, self._deadline, self.now, self.made), min(until, self._deadline)
+        )
+
+    def _hedge_after(self) -> float | None:
+        settings = self._service.policy.hedge
+        if not settings.enabled or self.made or self._pinned is not None or not self._request.idempotent:
+            return None
+        return self._service.latency(self._request.group).delay(settings)
+
+    def _second(self, first: Peer) -> Peer | None:
+        peers = self._service.peers
+        if self.now >= self._deadline or not peers.has_other((first,)):
+            return None
+        if not self._service.budget.withdraw(self.now):
+            return None
+        return peers.pick(self.now, self._draw, (first,), self._request.affinity)
+
     def _pick(self) -> Peer:
         service = self._service
-        service.peers.update(service.instances())
+        service.peers.update(service.instances(), self.now)
         if self._pinned is not None:
             peer = service.peers.get(self._pinned)
         else:
-            peer = service.peers.pick(self.now, self._draw, self._tried)
+            peer = service.peers.pick(self.now, self._draw, self._tried, self._request.affinity)
         if peer is None:
             raise NoInstance(
                 service.name,
@@ -337,6 +372,10 @@ class Attempts:
         return kind(
             what, service=self._service.name, method=self._request.label, instance=instance, hint=hint
         )
+
+
+def _is_good(outcome: Response | Failure) -> bool:
+    return isinstance(outcome, Response) and outcome.status < 500
 
 
 _ERRORS: dict[Reason, type[CallError]] = {

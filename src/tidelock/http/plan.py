@@ -45,6 +45,7 @@ class Plan:
         self._positional = sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
         self._index = {name: number for number, name in enumerate(self._names)}
         self._path = _pieces(operation.path, self._index)
+        self._affinity = None if operation.affinity is None else self._index[operation.affinity]
         self._query = _placed(operation, Place.QUERY)
         self._headers = _placed(operation, Place.HEADER)
         bodies = _placed(operation, Place.BODY)
@@ -80,6 +81,7 @@ class Plan:
             head = self._head
             if self._headers:
                 head += self._header_lines(values)
+            affinity = None if self._affinity is None else text_of(values[self._affinity])
         except TypeError as error:
             raise UsageError(str(error), where=self.operation.label) from None
         if self.operation.keyed:
@@ -88,9 +90,8 @@ class Plan:
         if self._body is not None and self._encode is not None:
             body = self._encode(values[self._body])
         operation = self.operation
-        return Request(
-            operation.verb, target, head, body, operation.label, operation.label, operation.idempotent
-        )
+        label = operation.label
+        return Request(operation.verb, target, head, body, label, label, operation.idempotent, affinity)
 
     def result(self, response: Response) -> Any:
         """Turn an answer into the method's value.

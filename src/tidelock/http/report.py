@@ -9,7 +9,9 @@ import logging
 
 from tidelock import observe
 from tidelock.http.breaker import State
-from tidelock.http.flow import BreakerChanged, Called, Ejected, Send, ServiceState
+from tidelock.http.events import BreakerChanged, Called, Ejected
+from tidelock.http.exchange import Response
+from tidelock.http.flow import Race, Send, ServiceState
 
 log = logging.getLogger(__name__)
 
@@ -18,28 +20,38 @@ class Report:
     """Notes about one call while a driver runs it.
 
     Attributes:
-        last: the last attempt, if one was made.
-        status: of the answer.
         failed: the code of the error.
     """
 
-    __slots__ = ("_label", "_service", "_started", "failed", "last", "status")
+    __slots__ = ("_label", "_last", "_response", "_service", "_started", "failed")
 
     def __init__(self, service: ServiceState, label: str, started: float) -> None:
         self._service = service
         self._label = label
         self._started = started
-        self.last: Send | None = None
-        self.status: int | None = None
+        self._last: Send | None = None
+        self._response: Response | None = None
         self.failed: str | None = None
+
+    def asked(self, effect: Send | Race) -> None:
+        """An attempt begins."""
+        self._last = effect if isinstance(effect, Send) else effect.starting or self._last
+
+    def answered(self, response: Response) -> Response:
+        """This is the call's answer."""
+        self._response = response
+        return response
 
     def tell(self, now: float) -> None:
         """The call is over: say so."""
-        service, last = self._service, self.last
+        service, last, response = self._service, self._last, self._response
         instance = last.peer.instance if last is not None else None
+        status = None
+        if response is not None:
+            instance, status = response.instance, response.status
         attempts = last.attempt if last is not None else 0
         seconds = now - self._started
-        observe.emit(Called(service.name, self._label, instance, attempts, self.status, self.failed, seconds))
+        observe.emit(Called(service.name, self._label, instance, attempts, status, self.failed, seconds))
         while service.happened:
             try:
                 event = service.happened.pop(0)

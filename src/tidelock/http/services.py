@@ -17,9 +17,10 @@ from tidelock.errors import UsageError
 from tidelock.http.deadlines import current_deadline
 from tidelock.http.exchange import Request
 from tidelock.http.fallback import Fallback
-from tidelock.http.flow import Policy, ServiceState, Start
+from tidelock.http.flow import ServiceState, Start
 from tidelock.http.hooks import with_headers
 from tidelock.http.plan import USER_AGENT
+from tidelock.http.policy import Policy
 from tidelock.http.retry import IDEMPOTENT_METHODS
 from tidelock.http.source import Source, instance_at
 from tidelock.http.tracing import current_trace

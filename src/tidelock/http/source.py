@@ -14,7 +14,7 @@ from typing import Protocol, runtime_checkable
 
 from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
-from tidelock.http.balance import CONTEXT_PATH
+from tidelock.http.peer import CONTEXT_PATH
 
 VARIABLE_PREFIX = "TIDELOCK_SERVICES_"
 

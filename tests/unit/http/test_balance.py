@@ -8,7 +8,8 @@ from collections import Counter
 import pytest
 
 from tidelock.discovery.instance import Instance
-from tidelock.http.balance import EjectionSettings, LeastInFlight, Peers, Random, RoundRobin
+from tidelock.http.balance import EjectionSettings, Peers
+from tidelock.http.pickers import LeastInFlight, Random, RoundRobin
 
 
 def instance(name: str, port: int = 80, dirty: int = 0) -> Instance:
@@ -40,23 +41,23 @@ def test_the_less_loaded_of_two_is_chosen() -> None:
 
 def test_power_of_two_draws_every_pair_alike() -> None:
     made = list(peers(4))
-    chosen = Counter(LeastInFlight().pick(made, DRAW).instance.instance_id for _ in range(4000))
+    chosen = Counter(LeastInFlight().pick(made, DRAW, 0.0).instance.instance_id for _ in range(4000))
     assert all(count == pytest.approx(1000, rel=0.15) for count in chosen.values())
     made[2].in_flight = 1  # now it loses against each other one
-    assert made[2] not in {LeastInFlight().pick(made, DRAW) for _ in range(500)}
+    assert made[2] not in {LeastInFlight().pick(made, DRAW, 0.0) for _ in range(500)}
 
 
 def test_round_robin_takes_each_in_turn_from_a_random_start() -> None:
     made = list(peers(3))
     picker = RoundRobin()
-    first = [picker.pick(made, DRAW) for _ in range(6)]
+    first = [picker.pick(made, DRAW, 0.0) for _ in range(6)]
     assert first[:3] == first[3:]
     assert len(set(first)) == 3
 
 
 def test_random_takes_any() -> None:
     made = list(peers(3))
-    assert {Random().pick(made, DRAW) for _ in range(60)} == set(made)
+    assert {Random().pick(made, DRAW, 0.0) for _ in range(60)} == set(made)
 
 
 def test_no_instance_is_none() -> None:

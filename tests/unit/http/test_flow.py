@@ -18,8 +18,10 @@ from tidelock.http.errors import (
     InDoubt,
     NoInstance,
 )
+from tidelock.http.events import BreakerChanged, Ejected
 from tidelock.http.exchange import Failure, Reason, Request, Response
-from tidelock.http.flow import BreakerChanged, Ejected, Policy, Send, ServiceState, Sleep, Start, call
+from tidelock.http.flow import Send, ServiceState, Sleep, Start, call
+from tidelock.http.policy import Policy
 
 GET = Request("GET", "/orders/1", b"", None, "GET /orders/{id}", "GET /orders/{id}", True)
 POST = Request("POST", "/orders", b"", b"{}", "POST /orders", "POST /orders", False)

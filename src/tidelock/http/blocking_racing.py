@@ -1,0 +1,70 @@
+"""Attempts side by side, for the blocking driver: one thread waits for several sockets at once.
+
+Only connecting is done one after the other: while a second connection is being made, an answer to the first
+waits, for at most the time limit of connecting.
+"""
+
+from __future__ import annotations
+
+import select
+from collections.abc import Callable
+
+from tidelock.http.exchange import Failure, Reason
+from tidelock.http.flow import Finished, Race, Send
+from tidelock.http.wire.blocking import BlockingConnection, BlockingPools
+from tidelock.http.wire.head import encode
+from tidelock.http.wire.idle import Outcome
+
+
+class BlockingRacers:
+    """The attempts of one call that are under way."""
+
+    def __init__(self, pools: BlockingPools) -> None:
+        self._pools = pools
+        self._running: list[tuple[BlockingConnection, Send]] = []
+
+    def run(self, race: Race, now: Callable[[], float]) -> Finished | float:
+        """Start what the race asks for, and wait for the first to end; the time if none does."""
+        if race.starting is not None:
+            failed = self._start(race.starting)
+            if failed is not None:
+                return Finished(race.starting, failed)
+        while True:
+            for connection, send in self._running:
+                outcome = self._outcome(connection, send, now)
+                if outcome is not None:
+                    self._running.remove((connection, send))
+                    self._pools.give_back(send.peer.address, connection)
+                    return Finished(send, outcome)
+            at = now()
+            if at >= race.until:
+                return at
+            poll = select.poll()
+            for connection, _ in self._running:
+                poll.register(connection.fileno(), connection.interest)
+            poll.poll((race.until - at) * 1000 + 1)
+
+    def close(self) -> None:
+        """Give up what is still under way."""
+        for connection, send in self._running:
+            connection.close()
+            self._pools.give_back(send.peer.address, connection)
+        self._running.clear()
+
+    def _start(self, send: Send) -> Failure | None:
+        peer, request = send.peer, send.request
+        data = encode(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
+        connection = self._pools.take(peer.address, send.deadline)
+        if isinstance(connection, Failure):
+            return connection
+        connection.begin(data, request.method == "HEAD")
+        self._running.append((connection, send))
+        return None
+
+    def _outcome(
+        self, connection: BlockingConnection, send: Send, now: Callable[[], float]
+    ) -> Outcome | None:
+        outcome = connection.advance()
+        if outcome is None and now() >= send.deadline:
+            return connection.give_up(Reason.TIMEOUT, "no answer before the deadline")
+        return outcome

@@ -1,0 +1,73 @@
+"""What one caller knows about one instance, and the keys by which instances say things. No IO, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tidelock.discovery.instance import Instance
+
+Draw = Callable[[], float]
+"""Uniform in [0, 1)."""
+
+CONTEXT_PATH = "context-path"
+"""Metadata key: the path under which the instance serves everything, as in `http://host/base`."""
+
+WEIGHT = "weight"
+"""Metadata key of Spring Cloud LoadBalancer: a whole number, 1 where it is missing or is none."""
+
+
+class Peer:
+    """One instance as seen by one caller; changed only by `Peers` and, for `in_flight`, by the flow.
+
+    Attributes:
+        latency: what a picker has learned, in seconds; `measured_at` says when.
+        ramp_from: monotonic seconds at which it began to warm up; None when it is warm.
+    """
+
+    __slots__ = (
+        "address",
+        "authority",
+        "ejected_until",
+        "ejections",
+        "failures",
+        "in_flight",
+        "instance",
+        "latency",
+        "measured_at",
+        "prefix",
+        "ramp_from",
+        "refused",
+    )
+
+    def __init__(self, instance: Instance) -> None:
+        self.instance = instance
+        host, port = instance.address
+        self.address = (host, port, instance.is_secure)
+        self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        self.prefix = instance.metadata.get(CONTEXT_PATH, "")
+        self.in_flight = 0
+        self.failures = 0
+        self.ejections = 0
+        self.ejected_until = 0.0
+        self.refused = False
+        self.latency = 0.0
+        self.measured_at = 0.0
+        self.ramp_from: float | None = None
+
+    def ready(self, now: float) -> bool:
+        """Whether it may get a call: not ejected, and on probation only when it has none."""
+        return not self.ejections or (now >= self.ejected_until and not self.in_flight)
+
+    @property
+    def weight(self) -> int:
+        """Its share of the calls relative to others, as its metadata says."""
+        text = self.instance.metadata.get(WEIGHT, "1")
+        return int(text[:9]) if text.isascii() and text.isdigit() else 1
+
+    def renewed(self, instance: Instance) -> Peer:
+        """Take over newer data; an instance that changed after it was ejected may prove itself at once."""
+        if self.ejections and instance.last_dirty_timestamp != self.instance.last_dirty_timestamp:
+            self.ejected_until = 0.0
+        self.instance = instance
+        self.prefix = instance.metadata.get(CONTEXT_PATH, "")
+        return self
