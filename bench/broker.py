@@ -1,6 +1,6 @@
 """The broker beside librdkafka's mock broker (C, in memory) and, where fetched, Apache Kafka, in one run.
 
-    python -m bench.broker [--seconds 3] [--json]
+    python -m bench.broker [--seconds 3] [--only fetch] [--json]
 
 Every broker runs in a process of its own, the load in another; all share the machine's cores, so look at the
 ratios, and at the broker's own CPU time per request, which the load generator does not limit.
@@ -26,7 +26,7 @@ from tests.engines.fetch import Unavailable, find
 from tests.engines.kafka import ApacheKafka
 from tests.support.broker import BrokerProcess
 
-from bench.load import FetchLoad, Load, ProduceLoad
+from bench.load import FetchLoad, Load, MetadataLoad, ProduceLoad
 
 ROOT = Path(__file__).resolve().parents[1]
 MOCK = """
@@ -73,7 +73,12 @@ def mock_broker() -> Iterator[Peer]:
 def start_peers(stack: ExitStack, folder: Path) -> list[Peer]:
     """Ours first."""
     ours = stack.enter_context(BrokerProcess(folder / "tidelock"))
-    peers = [Peer("tidelock", ours.bootstrap, ours.pid), stack.enter_context(mock_broker())]
+    faster = stack.enter_context(BrokerProcess(folder / "uvloop", flags=["--uvloop"]))
+    peers = [
+        Peer("tidelock", ours.bootstrap, ours.pid),
+        Peer("tidelock, uvloop", faster.bootstrap, faster.pid),
+        stack.enter_context(mock_broker()),
+    ]
     try:
         kafka = stack.enter_context(ApacheKafka(find(), folder / "apache", quick=False))
     except Unavailable as why:
@@ -187,18 +192,26 @@ BENCHMARKS: dict[str, Callable[[Peer, float], dict[str, float]]] = {
     "produce 16 x 1 KB, 10 connections": lambda peer, s: raw(
         lambda topic: ProduceLoad(topic, connections=10, records=16, size=1024), peer, s
     ),
+    "fetch 16 KB, 10 connections": lambda peer, s: raw(
+        lambda topic: FetchLoad(topic, connections=10, max_bytes=1 << 14), peer, s
+    ),
+    "metadata of one topic, 10 connections": lambda peer, s: raw(
+        lambda topic: MetadataLoad(topic, connections=10), peer, s
+    ),
     "fetch 1 MB, 2 connections": lambda peer, s: raw(
         lambda topic: FetchLoad(topic, connections=2, max_bytes=1 << 20), peer, s
     ),
 }
 
 
-def run(seconds: float) -> dict[str, Any]:
-    """Run everything; name -> peer -> figure -> value."""
+def run(seconds: float, only: str = "") -> dict[str, Any]:
+    """Run what contains `only` in its name; name -> peer -> figure -> value."""
     found: dict[str, Any] = {}
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
         peers = start_peers(stack, Path(folder))
         for name, benchmark in BENCHMARKS.items():
+            if only not in name:
+                continue
             found[name] = {peer.name: benchmark(peer, seconds) for peer in peers}
             print_benchmark(name, found[name])
         found["memory"] = {peer.name: {"MB": peer.resident_megabytes()} for peer in peers}
@@ -220,9 +233,10 @@ def print_benchmark(name: str, peers: dict[str, dict[str, float]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="per measurement")
+    parser.add_argument("--only", default="", help="run the benchmarks whose name contains this")
     parser.add_argument("--json", action="store_true", help="print the figures on standard output")
     options = parser.parse_args()
-    found = run(options.seconds)
+    found = run(options.seconds, options.only)
     if options.json:
         print(json.dumps(found, indent=2))
 

@@ -18,10 +18,11 @@ from typing import Any, Protocol
 
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
+from tidelock.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 from tidelock.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
 from tidelock.protocol.records import Record, build_batch
 
-PRODUCE_VERSION, FETCH_VERSION = 7, 11
+PRODUCE_VERSION, FETCH_VERSION, METADATA_VERSION = 7, 11, 9
 
 
 class Load(Protocol):
@@ -87,7 +88,29 @@ class FetchLoad:
         return {"kind": "fetch", **asdict(self)}
 
 
-KINDS: dict[str, type[ProduceLoad] | type[FetchLoad]] = {"produce": ProduceLoad, "fetch": FetchLoad}
+@dataclass(frozen=True, slots=True)
+class MetadataLoad:
+    """Where one topic's partitions are."""
+
+    topic: str
+    connections: int
+
+    def request(self) -> bytes:
+        asked = MetadataRequest(topics=[MetadataRequestTopic(name=self.topic)])
+        return bytes(encode_request(asked, METADATA_VERSION, 1, "load"))
+
+    def prepare(self, bootstrap: str) -> None:
+        return
+
+    def arguments(self) -> dict[str, Any]:
+        return {"kind": "metadata", **asdict(self)}
+
+
+KINDS: dict[str, type[ProduceLoad] | type[FetchLoad] | type[MetadataLoad]] = {
+    "produce": ProduceLoad,
+    "fetch": FetchLoad,
+    "metadata": MetadataLoad,
+}
 
 
 def drive(load: Load, bootstrap: str, seconds: float, most: int = 1 << 60) -> dict[str, float]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,10 +18,14 @@ class BrokerProcess:
     Args:
         folder: its data.
         settings: Java keys on top of the test's own.
+        flags: of `tests.support.run_broker`.
     """
 
-    def __init__(self, folder: Path, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, settings: Mapping[str, str] | None = None, flags: Sequence[str] = ()
+    ) -> None:
         self.folder = folder
+        self.flags = tuple(flags)
         self.settings = dict(settings or {})
         self.bootstrap = "127.0.0.1:0"
         self.process: subprocess.Popen[str] | None = None
@@ -40,7 +44,10 @@ class BrokerProcess:
         given = {"log.dirs": str(self.folder), "listeners": f"PLAINTEXT://{self.bootstrap}", **self.settings}
         with self.log.open("a") as errors:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tests.support.run_broker", *(f"{k}={v}" for k, v in given.items())],
+                [
+                    *(sys.executable, "-m", "tests.support.run_broker", *self.flags),
+                    *(f"{key}={value}" for key, value in given.items()),
+                ],
                 cwd=ROOT,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,

@@ -1,6 +1,6 @@
 """Runs one broker in a process of its own: `python -m tests.support.run_broker KEY=VALUE...`.
 
-Prints the bootstrap address once it accepts; stops on SIGTERM.
+With `--uvloop` it runs on uvloop. Prints the bootstrap address once it accepts; stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -14,14 +14,22 @@ from tidelock.runtime import run_services
 
 
 def main() -> None:
-    given = dict(argument.split("=", 1) for argument in sys.argv[1:])
+    arguments = sys.argv[1:]
+    runner = asyncio.Runner()
+    if "--uvloop" in arguments:
+        import uvloop
+
+        arguments.remove("--uvloop")
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    given = dict(argument.split("=", 1) for argument in arguments)
     broker = Broker(BrokerSettings.parse(given))
 
     async def ready() -> None:
         sys.stdout.write(broker.bootstrap + "\n")
         sys.stdout.flush()
 
-    asyncio.run(run_services([broker], ready=ready))
+    with runner:
+        runner.run(run_services([broker], ready=ready))
 
 
 if __name__ == "__main__":

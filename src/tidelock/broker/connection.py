@@ -16,7 +16,7 @@ import logging
 import socket
 from mmap import mmap
 from struct import Struct
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from tidelock.broker.purgatory import Parked
 from tidelock.broker.state import Chunks
@@ -75,8 +75,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """See asyncio."""
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
         # asyncio leaves Nagle on for sockets made without naming the protocol, as bound ones are: the end of
         # a large reply would then wait 40 ms for the client's delayed acknowledgement.
         sock = transport.get_extra_info("socket")

@@ -16,10 +16,9 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar, TypeAlias
 
-from crc32c import crc32c
-
 from tidelock.broker.log.files import Files, append_all, folder_of, read_all, replace
 from tidelock.errors import TidelockError
+from tidelock.protocol.checksum import crc32c
 
 SNAPSHOT_BYTES = 1 << 20
 LOG_NAME = "metadata.log"

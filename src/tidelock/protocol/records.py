@@ -14,9 +14,8 @@ from struct import Struct as Layout
 from struct import error as struct_error
 from typing import Final, NamedTuple
 
-from crc32c import crc32c
-
 from tidelock.protocol import compression as codecs
+from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import CorruptMessage, InvalidRecord
 from tidelock.protocol.primitives import Buffer, MalformedMessage, read_varint, write_varint
 

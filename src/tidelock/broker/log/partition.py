@@ -16,8 +16,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-import crc32c
-
 from tidelock.broker.log import lookup
 from tidelock.broker.log.checkpoint import PartitionKey
 from tidelock.broker.log.errors import CorruptLog
@@ -34,6 +32,7 @@ from tidelock.broker.log.validate import (
     TRANSACTIONAL,
     refusal,
 )
+from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import (
     CorruptMessage,
     KafkaStorageError,
@@ -45,7 +44,7 @@ from tidelock.protocol.records import HEADER, set_log_append_time, set_offset_an
 HIGH_WATERMARK = -1
 
 _unpack = HEADER.unpack_from
-_checksum = crc32c.crc32c
+_checksum = crc32c
 
 
 class Appended(NamedTuple):

@@ -18,8 +18,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
-import crc32c
-
+from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import (
     InvalidProducerEpoch,
     InvalidTxnState,
@@ -203,7 +202,7 @@ class ProducerState:
                 entry.coordinator_epoch,
                 entry.transaction_start,
             )
-        return SNAPSHOT_VERSION.to_bytes(2, "big") + crc32c.crc32c(body).to_bytes(4, "big") + bytes(body)
+        return SNAPSHOT_VERSION.to_bytes(2, "big") + crc32c(body).to_bytes(4, "big") + bytes(body)
 
     @classmethod
     def from_snapshot(cls, data: bytes) -> ProducerState | None:
@@ -212,7 +211,7 @@ class ProducerState:
             return None
         version, crc, count = SNAPSHOT_HEAD.unpack_from(data)
         body = memoryview(data)[SNAPSHOT_CRC_START:]
-        if version != SNAPSHOT_VERSION or crc32c.crc32c(body) != crc:
+        if version != SNAPSHOT_VERSION or crc32c(body) != crc:
             return None
         if count < 0 or len(body) != 4 + count * SNAPSHOT_ENTRY.size:
             return None

@@ -14,9 +14,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-import crc32c
-
 from tidelock.broker.log.files import Files
+from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.records import HEADER
 
 Header: TypeAlias = tuple[int, int, int, int, int, int, int, int, int, int, int, int, int]
@@ -70,7 +69,7 @@ class Scan:
 
     def _batches_in(self, piece: bytes, start: int) -> Iterator[tuple[int, Header]]:
         view, at, limit = memoryview(piece), 0, len(piece)
-        unpack, checksum = HEADER.unpack_from, crc32c.crc32c
+        unpack, checksum = HEADER.unpack_from, crc32c
         while limit - at >= HEADER.size:
             header = unpack(piece, at)
             size = header[1] + LENGTH_OVERHEAD

@@ -8,10 +8,9 @@ Source: Kafka `LogValidator.validateBatch`, `UnifiedLog.analyzeAndValidateRecord
 
 from __future__ import annotations
 
-import crc32c
-
 from tidelock.broker.log.scan import CRC_START, LENGTH_OVERHEAD, MAGIC
 from tidelock.broker.log.settings import LogSettings
+from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import (
     CorruptMessage,
     InvalidRecord,
@@ -74,7 +73,7 @@ def _wrong_size(size: int, settings: LogSettings) -> KafkaError | None:
 
 
 def _wrong_checksum(batch: memoryview, crc: int) -> KafkaError | None:
-    if crc32c.crc32c(batch[CRC_START:]) != crc:
+    if crc32c(batch[CRC_START:]) != crc:
         return CorruptMessage("the batch's checksum does not match its bytes")
     return None
 
