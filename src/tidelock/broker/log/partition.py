@@ -194,7 +194,7 @@ class Partition(StoredLog):
 
     # -- reading
 
-    def read(self, offset: int, max_bytes: int, *, limit: int | None = None) -> bytes:
+    def read(self, offset: int, max_bytes: int, *, limit: int | None = None) -> bytes | memoryview:
         """Return whole batches from the one that contains `offset`.
 
         The first batch comes whole even when it is larger than `max_bytes`, so that a consumer always gets

@@ -180,31 +180,31 @@ class Segment:
             self._forget()
             self._indexed = False
 
-    def read(self, offset: int, max_bytes: int, limit: int | None) -> bytes:
+    def read(self, offset: int, max_bytes: int, limit: int | None) -> bytes | memoryview:
         """Return whole batches from the one that contains `offset`, or the first behind it.
 
         Args:
             offset: absolute.
             max_bytes: soft: the first batch comes whole.
             limit: no batch that contains this offset or a later one; None = to the segment's end.
+
+        Raises:
+            CorruptLog: the log has bad bytes.
         """
         try:
-            start, end = self._range(offset, max_bytes, limit)
+            return self._read(offset, max_bytes, limit)
         except CorruptLog:
             self.rebuild()  # an index that lies; the log itself is the truth
-            start, end = self._range(offset, max_bytes, limit)
-        if start >= end:
-            return b""
-        data = self._files.read(self.path, start, end - start)
-        if len(data) != end - start:
-            raise CorruptLog(f"{len(data)} bytes instead of {end - start}", path=self.path, position=start)
-        return data
+            return self._read(offset, max_bytes, limit)
 
     def note_end(self, next_offset: int) -> None:
         """Remember that `next_offset` will start at the present end, for the reader that comes back."""
+        self._remember(next_offset, self.size)
+
+    def _remember(self, offset: int, position: int) -> None:
         if len(self._starts) >= REMEMBERED_STARTS:
             self._starts.clear()
-        self._starts[next_offset] = self.size
+        self._starts[offset] = position
 
     def locate(self, offset: int) -> int:
         """Return where the batch that contains `offset` starts, or the first behind it; `size` if none."""
@@ -269,21 +269,46 @@ class Segment:
         if scan.problem:
             raise CorruptLog(scan.problem, path=self.path, position=scan.position)
 
-    def _range(self, offset: int, max_bytes: int, limit: int | None) -> tuple[int, int]:
+    def _read(self, offset: int, max_bytes: int, limit: int | None) -> bytes | memoryview:
         start = self.locate(offset)
         stop = self.size if limit is None else self.locate(limit)
+        if start >= stop:
+            return b""
         if start + max_bytes >= stop:
-            return start, stop
-        return start, self._boundary(start, start + max_bytes)
+            return self._bytes(start, stop - start)
+        data = self._bytes(start, max_bytes)
+        end = self._last_whole(data, start)
+        if end:
+            return memoryview(data)[:end]
+        header = next(self.headers(start))[1]
+        return self.batch(start, header)
 
-    def _boundary(self, start: int, end: int) -> int:
-        """Return the last batch boundary not after `end`, but at least one batch behind `start`."""
-        near = self._index.last_position_until(end)
-        for position, header in self.headers(max(start, near)):
-            behind = position + header[1] + LENGTH_OVERHEAD
-            if behind > end:
-                return position if position > start else behind
-        return self.size
+    def _bytes(self, start: int, size: int) -> bytes:
+        data = self._files.read(self.path, start, size)
+        if len(data) != size:
+            raise CorruptLog(f"{len(data)} bytes instead of {size}", path=self.path, position=start)
+        return data
+
+    def _last_whole(self, data: bytes, start: int) -> int:
+        """Return where in `data`, read from the batch at `start` on, the last whole batch ends; 0 if none is.
+
+        Remembers the end's offset: whoever reads in order asks for it next.
+        """
+        size = len(data)
+        at = max(self._index.last_position_until(start + size) - start, 0)
+        due = -1
+        while size - at >= HEADER.size:
+            header = HEADER.unpack_from(data, at)
+            length = header[1] + LENGTH_OVERHEAD
+            if header[3] != MAGIC or length < HEADER.size:
+                raise CorruptLog("no batch starts here", path=self.path, position=start + at)
+            if at + length > size:
+                break
+            at += length
+            due = header[0] + header[6] + 1
+        if due >= 0:
+            self._remember(due, start + at)
+        return at
 
     def _load(self) -> None:
         if self._indexed:

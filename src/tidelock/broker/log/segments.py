@@ -56,7 +56,7 @@ class Segments:
         """Return how many segments lie wholly below an offset; the active one never does."""
         return sum(base <= offset for base in self._bases[1:])
 
-    def read(self, offset: int, max_bytes: int, bound: int, log_end_offset: int) -> bytes:
+    def read(self, offset: int, max_bytes: int, bound: int, log_end_offset: int) -> bytes | memoryview:
         """Return whole batches from the one that contains `offset`, none of them reaching `bound`.
 
         Looks into the next segment only when the one that should hold the offset has nothing behind it any
