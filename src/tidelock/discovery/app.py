@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import importlib.resources
 import ipaddress
 import logging
 import os
@@ -23,6 +24,8 @@ import msgspec
 import tidelock
 from tidelock import observe, web
 from tidelock.discovery import page
+from tidelock.discovery.calls import WINDOW, CallMap
+from tidelock.discovery.codec.fields import BadDocumentError
 from tidelock.discovery.instance import Action, Instance
 from tidelock.discovery.lease import LeaseKey, Moment
 from tidelock.discovery.operations import InstanceChanged, Operations, Reply, Request
@@ -44,9 +47,14 @@ BATCH_LIMIT = 16 * 1024 * 1024
 
 PAGE_HEADERS = (
     ("content-type", "text/html; charset=utf-8"),
-    ("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"),
+    (
+        "content-security-policy",
+        "default-src 'none'; style-src 'unsafe-inline'; script-src 'self'; connect-src 'self'; "
+        "frame-ancestors 'none'",
+    ),
     ("cache-control", "no-store"),
 )
+SCRIPT_HEADERS = (("content-type", "text/javascript; charset=utf-8"), ("cache-control", "no-cache"))
 JSON_HEADERS = (("content-type", "application/json"),)
 FOREIGN_HOST = b"this registry answers on loopback only; see eureka.server.allowedHosts"
 
@@ -71,6 +79,7 @@ class RegistryApp:
         )
         self.peers = Peers(peers, self.registry, clock, self.replaced)
         self.push = Push(self.registry, clock, secrets.token_hex(4), self._crashed)
+        self._calls = CallMap()
         self._clock = clock
         self._url = url
         self._started = clock.wall()
@@ -114,6 +123,8 @@ class RegistryApp:
                 return self.push.acknowledge(request)
             case "POST", ("suspect",):
                 return self.push.suspect(request)
+            case "GET" | "POST", ("calls",):
+                return self._reported(request)
         reply = self._operations.answer(request)
         self.peers.tell(reply.tell)
         if reply.status < 300 and "watcher" in request.query:
@@ -128,6 +139,18 @@ class RegistryApp:
             body = msgspec.json.encode({"acknowledged": acknowledged, "watchers": watchers})
             return Reply(200, body, JSON_HEADERS)
         return reply
+
+    def _reported(self, request: Request) -> Reply:
+        """`POST /eureka/calls`: a caller's report; `GET`: the map of all."""
+        now = request.now.monotonic
+        if request.method == "GET":
+            tree = {"seconds": WINDOW, "calls": self._calls.edges(now)}
+            return Reply(200, msgspec.json.encode(tree), JSON_HEADERS)
+        try:
+            self._calls.take(request.body, now)
+        except BadDocumentError as error:
+            return Reply(400, error.what.encode(), (("content-type", "text/plain; charset=utf-8"),))
+        return Reply(204)
 
     def _bind(self, request: Request, reply: Reply) -> None:
         """Let an instance that registers or renews hang on the stream of its process."""
@@ -177,14 +200,30 @@ class RegistryApp:
     def _elsewhere(self, raw: str) -> Reply:
         if raw in ("/", ""):
             return self._page(moment(self._clock))
+        if raw == "/lastn":
+            return Reply(200, page.render_history(self.registry, moment(self._clock)), PAGE_HEADERS)
+        if raw == "/live.js":
+            return Reply(200, _script(), SCRIPT_HEADERS)
         if raw in ("/health", "/actuator/health"):
             return Reply(200, b'{"status":"UP"}', JSON_HEADERS)
         return Reply(404, b"not here: Eureka's operations are under /eureka/, the page is at /")
 
     def _page(self, now: Moment) -> Reply:
         verdict = self.registry.preservation(now)
-        view = page.View(self._url, self._started, verdict, tidelock.__version__)
+        view = page.View(
+            self._url,
+            self._started,
+            verdict,
+            tidelock.__version__,
+            self._calls.edges(now.monotonic, by_method=False),
+            [(peer.target.shown, peer.is_reachable) for peer in self.peers.all],
+        )
         return Reply(200, page.render(self.registry, view, now), PAGE_HEADERS)
+
+
+@functools.cache
+def _script() -> bytes:
+    return importlib.resources.files(__package__).joinpath("live.js").read_bytes()
 
 
 def operation_path(raw: str) -> tuple[str, ...] | None:

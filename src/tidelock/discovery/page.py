@@ -1,17 +1,20 @@
-"""The registry's page at `/`: who is up, said in words, in plain HTML without JavaScript. No IO, no clock.
+"""The registry's pages, `/` and `/lastn`: who is up and who calls whom, in words. No IO, no clock.
+
+Plain HTML that works without JavaScript; with it, `live.js` replaces what is inside `main`.
 
 `Html` marks what is markup already; everything else that goes into a page is escaped by `markup`, so that an
-instance cannot write into the page. May import `registry`. Invariant: no text of an instance reaches the page
-unescaped, and a link only when it is http(s).
+instance cannot write into the page. May import `registry` and `calls`. Invariant: no text of an instance or
+a caller reaches the page unescaped, and a link only when it is http(s).
 """
 
 from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from tidelock.discovery.calls import Edge
 from tidelock.discovery.instance import Instance, Status
 from tidelock.discovery.lease import Lease, Moment
 from tidelock.discovery.preservation import Preservation
@@ -21,7 +24,7 @@ LATELY = 12
 """Lines of history shown."""
 
 REFRESH = 5
-"""Seconds after which the browser loads the page again."""
+"""Seconds after which a browser without JavaScript loads the page again."""
 
 STYLE = """
 :root{color-scheme:light dark;--line:#8884;--soft:#888;--good:#1a7f37;--bad:#c62828;--wait:#a86a00}
@@ -32,6 +35,8 @@ table{border-collapse:collapse;width:100%}th{text-align:left;font-weight:600;col
 th,td{padding:.35rem .8rem .35rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 td:first-child,.soft{white-space:nowrap}
 .UP{color:var(--good)}.DOWN,.UNKNOWN{color:var(--bad)}.STARTING,.OUT_OF_SERVICE{color:var(--wait)}
+td.n,th.n{text-align:right;font-variant-numeric:tabular-nums}.n,.s{white-space:nowrap}
+.bad{color:var(--bad)}#lost{display:none;color:var(--bad)}.lost #lost{display:block}.lost main{opacity:.5}
 .on{border-left:4px solid var(--bad);padding-left:.8rem}code{font-size:.9em}
 """
 
@@ -51,12 +56,16 @@ class View:
         started: wall seconds.
         preservation: the verdict now.
         version: tidelock's.
+        calls: who calls whom.
+        peers: their URLs, and whether each answered last time.
     """
 
     url: str
     started: float
     preservation: Preservation
     version: str
+    calls: Sequence[Edge] = ()
+    peers: Sequence[tuple[str, bool]] = ()
 
 
 def markup(template: str, /, **values: object) -> Html:
@@ -78,21 +87,43 @@ def render(registry: Registry, view: View, now: Moment) -> bytes:
     leases: dict[str, list[Lease]] = {}
     for lease in registry.leases():
         leases.setdefault(lease.instance.app, []).append(lease)
-    page = markup(
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        '<meta name="viewport" content="width=device-width">'
-        '<meta http-equiv="refresh" content="{refresh}"><title>{title}</title>'
-        "<style>{style}</style></head><body><h1>tidelock registry</h1>"
-        '<p class="lead">{summary}</p>{services}<h2>Self-preservation</h2>{preservation}'
-        "<h2>Lately</h2>{lately}<h2>To register here</h2>{how}</body></html>",
-        refresh=REFRESH,
-        title=f"{len(registry)} instances - tidelock registry",
-        style=Html(STYLE),
+    body = markup(
+        '<h1>tidelock registry</h1><p class="lead">{summary}</p>{services}{calls}'
+        "<h2>Self-preservation</h2>{preservation}{peers}"
+        '<h2>Lately</h2>{lately}<p><a href="/lastn">everything remembered</a></p>'
+        "<h2>To register here</h2>{how}",
         summary=summarise(leases),
         services=_services(leases, now),
+        calls=_calls(view.calls),
         preservation=_preservation(view.preservation),
+        peers=_peers(view.peers),
         lately=_lately(list(registry.history)[-LATELY:][::-1], now),
         how=_how(view, now),
+    )
+    return _page(f"{len(registry)} instances - tidelock registry", body)
+
+
+def render_history(registry: Registry, now: Moment) -> bytes:
+    """Return the page `/lastn`: all changes remembered, the newest first."""
+    body = markup(
+        '<h1>Everything remembered</h1><p><a href="/">back</a></p>{lately}',
+        lately=_lately(list(registry.history)[::-1], now),
+    )
+    return _page("history - tidelock registry", body)
+
+
+def _page(title: str, body: Html) -> bytes:
+    page = markup(
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>{title}</title>'
+        '<noscript><meta http-equiv="refresh" content="{refresh}"></noscript>'
+        '<style>{style}</style><script src="/live.js" defer></script></head>'
+        '<body><p id="lost">The registry does not answer. This is what it said last.</p>'
+        "<main>{body}</main></body></html>",
+        title=title,
+        refresh=REFRESH,
+        style=Html(STYLE),
+        body=body,
     )
     return page.encode("utf-8", "replace")
 
@@ -158,6 +189,67 @@ def _lease(lease: Lease, now: Moment) -> str:
     if left < 0:
         return f"{heartbeat}; over since {-left:.0f} s"
     return f"{heartbeat}; over in {left:.0f} s unless renewed"
+
+
+def _calls(edges: Sequence[Edge]) -> Html:
+    if not edges:
+        return Html("")
+    rows = joined(
+        markup(
+            '<tr><td>{caller}</td><td class="s">{callee}</td><td class="n">{rate}</td>'
+            '<td class="n{bad}">{errors}</td>'
+            '<td class="n">{p50}</td><td class="n">{p99}</td><td class="{open}">{breaker}</td></tr>',
+            caller=_name(edge),
+            callee=edge.callee,
+            rate=f"{edge.rate:.1f}",
+            bad=Html(" bad") if edge.errors else Html(""),
+            errors=f"{edge.errors / edge.count:.1%}" if edge.errors else "none",
+            p50=_milliseconds(edge.p50_ms),
+            p99=_milliseconds(edge.p99_ms),
+            open="" if edge.breaker == "closed" else "bad",
+            breaker=_breaker(edge),
+        )
+        for edge in edges
+    )
+    head = Html(
+        '<tr><th>Caller</th><th>Called</th><th class="n">calls/s</th><th class="n">Errors</th>'
+        '<th class="n">half within</th><th class="n">99 % within</th><th>Breaker</th></tr>'
+    )
+    return markup(
+        "<h2>Who calls whom</h2><table><thead>{head}</thead><tbody>{rows}</tbody></table>",
+        head=head,
+        rows=rows,
+    )
+
+
+def _name(edge: Edge) -> str:
+    return edge.caller if edge.instances == 1 else f"{edge.caller} ({edge.instances} instances)"
+
+
+def _milliseconds(value: float) -> str:
+    return (
+        f"{value / 1000:.1f} s" if value >= 1000 else f"{value:.1f} ms" if value < 10 else f"{value:.0f} ms"
+    )
+
+
+def _breaker(edge: Edge) -> str:
+    words = {"half_open": "half open: trying", "open": "open: not calling"}.get(edge.breaker, "closed")
+    return f"{words}; {_count(edge.ejected, 'instance')} left out" if edge.ejected else words
+
+
+def _peers(peers: Sequence[tuple[str, bool]]) -> Html:
+    if not peers:
+        return Html("")
+    rows = joined(
+        markup(
+            '<tr><td>{url}</td><td class="{kind}">{words}</td></tr>',
+            url=url,
+            kind="UP" if is_reachable else "DOWN",
+            words="reachable" if is_reachable else "not reachable; what it misses is sent again",
+        )
+        for url, is_reachable in peers
+    )
+    return markup("<h2>Peers</h2><table><tbody>{rows}</tbody></table>", rows=rows)
 
 
 def _preservation(verdict: Preservation) -> Html:

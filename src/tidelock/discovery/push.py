@@ -119,11 +119,15 @@ class Push:
     # watchers
 
     async def watch(self, query: Mapping[str, Sequence[str]], receive: web.Receive, send: web.Send) -> None:
-        """`GET /eureka/watch?since=&apps=&watcher=&instance=APP/id`: events until either side ends."""
+        """`GET /eureka/watch?since=&apps=&watcher=&instance=APP/id`: events until either side ends.
+
+        With `data=none` they say only that something changed.
+        """
         stream = self.streams.open(
             watcher=_first(query, "watcher"),
             apps=filter_of(_first(query, "apps")),
             since=Position.read(_first(query, "since") or ""),
+            has_data=_first(query, "data") != "none",
             instances=[key for text in query.get("instance", ()) if (key := _key(text)) is not None],
         )
         gone = asyncio.create_task(_disconnected(receive))
@@ -154,7 +158,10 @@ class Push:
         position = self.feed.position
         if stream.since == position:
             return None
-        event = self.feed.event(stream.since, stream.apps)
+        if stream.has_data:
+            event = self.feed.event(stream.since, stream.apps)
+        else:
+            event = b"id: %s\nevent: changed\ndata: 1\n\n" % str(position).encode()
         asks = event is not None and self.streams.asks(stream)
         self.streams.told(stream, position, is_silent=event is None)
         self._progress.ring()

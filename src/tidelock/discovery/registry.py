@@ -23,8 +23,8 @@ from tidelock.discovery.lease import Lease, LeaseKey, Moment, dated, lifted
 from tidelock.discovery.preservation import WINDOW, Preservation
 from tidelock.discovery.status import Question, decide
 
-HISTORY = 100
-"""Changes remembered for the page; Netflix keeps 1000 of each kind."""
+HISTORY = 1000
+"""Changes remembered for the pages, as in Netflix's server."""
 
 
 class Renewal(enum.Enum):

@@ -26,6 +26,7 @@ class Stream:
         watcher: the name under which it acknowledges; None when it does not.
         apps: what it wants to hear of.
         since: how far it has been told.
+        has_data: False is told only that something changed.
         acknowledged: the version up to which it has applied what it was told.
         instances: what ends when this connection breaks.
     """
@@ -34,6 +35,7 @@ class Stream:
     watcher: str | None
     apps: Apps
     since: Position | None
+    has_data: bool = True
     acknowledged: int = 0
     instances: set[LeaseKey] = field(default_factory=set)
 
@@ -53,10 +55,11 @@ class Streams:
         watcher: str | None = None,
         apps: Apps = None,
         since: Position | None = None,
+        has_data: bool = True,
         instances: Collection[LeaseKey] = (),
     ) -> Stream:
         """A watcher comes."""
-        stream = Stream(next(self._numbers), watcher, apps, since)
+        stream = Stream(next(self._numbers), watcher, apps, since, has_data)
         self._open[stream.number] = stream
         for key in instances:
             self._bind(stream, key)

@@ -121,3 +121,19 @@ def test_the_page_health_and_the_rest() -> None:
     assert b"No service is registered" in ask(app, "GET", "/")[1]
     assert ask(app, "GET", "/health") == (200, b'{"status":"UP"}')
     assert ask(app, "GET", "/nothing")[0] == 404
+
+
+def test_callers_report_and_everybody_may_look() -> None:
+    app = an_app()
+    report = b'{"caller":"users","calls":[{"callee":"orders","count":50}]}'
+    assert ask(app, "POST", "/eureka/calls", report) == (204, b"")
+    assert ask(app, "POST", "/eureka/calls", b"{}")[0] == 400
+    status, body = ask(app, "GET", "/eureka/calls")
+    assert (status, b'"callee":"ORDERS"' in body) == (200, True)
+    assert b"USERS" in ask(app, "GET", "/")[1]
+
+
+@pytest.mark.parametrize("path", ["/", "/lastn", "/live.js", "/eureka/status"])
+def test_pages_and_script_are_served(path: str) -> None:
+    status, body = ask(an_app(), "GET", path)
+    assert (status, bool(body)) == (200, True)

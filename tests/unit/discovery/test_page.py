@@ -3,8 +3,9 @@ import re
 import pytest
 
 from tests.unit.discovery.making import EPOCH, an_instance, at
+from tidelock.discovery.calls import Edge
 from tidelock.discovery.instance import Instance, Status
-from tidelock.discovery.page import View, render
+from tidelock.discovery.page import View, render, render_history
 from tidelock.discovery.registry import Registry
 
 VIEW = {"url": "http://127.0.0.1:8761", "started": EPOCH, "version": "9.9"}
@@ -69,7 +70,7 @@ def test_no_text_of_an_instance_becomes_markup() -> None:
     text = page(
         an_instance(EVIL, EVIL, host=EVIL, home_page_url=f"http://{EVIL}", vip=EVIL, status=Status.DOWN)
     )
-    assert "<script" not in text.lower()
+    assert text.lower().count("<script") == 1  # our own
     assert text.count("&lt;script&gt;") + text.count("&lt;SCRIPT&gt;") >= 4
 
 
@@ -81,3 +82,32 @@ def test_only_web_addresses_become_links(url: str | None) -> None:
 
 def test_lone_surrogates_do_not_break_it() -> None:
     assert page(an_instance(host="\ud800"))
+
+
+EDGE = Edge(EVIL, EVIL, "", 2, 12.34, 100, 3, 1.5, 2300.0, "open", 1)
+
+
+def test_it_says_who_calls_whom_and_which_peers_answer() -> None:
+    registry = Registry()
+    peers = [("http://a/", True), (f"http://{EVIL}/", False)]
+    view = View(preservation=registry.preservation(at(1)), calls=[EDGE], peers=peers, **VIEW)  # type: ignore[arg-type]  # texts above
+    text = render(registry, view, at(1)).decode()
+    assert text.lower().count("<script") == 1
+    for words in (
+        "12.3",
+        "3.0%",
+        "1.5 ms",
+        "2.3 s",
+        "open: not calling; 1 instance left out",
+        "(2 instances)",
+    ):
+        assert words in text
+    assert text.count("reachable") == 2
+    assert "Who calls whom" not in page()
+
+
+def test_the_history_is_shown_whole() -> None:
+    registry = Registry()
+    for number in range(30):
+        registry.register(an_instance(instance_id=f"i{number}"), at(0))
+    assert render_history(registry, at(1)).count(b"registered as UP") == 30
