@@ -48,8 +48,8 @@ unit: $(STAMP) ## unit tests only
 bench: $(STAMP) ## benchmarks beside named peers, as ratios
 	@$(BIN)/python -m bench $(ARGS)
 
-engines: $(STAMP) ## fetch Apache Kafka and its tools (Java 17 and Maven needed) into .engines
-	@$(BIN)/python -m tests.engines.fetch
+engines: $(STAMP) ## fetch Apache Kafka, its tools and Spring's Eureka server (Java 17, Maven) into .engines
+	@$(BIN)/python -m tests.engines.fetch && $(BIN)/python -m tests.engines.eureka
 
 format: $(STAMP) ## rewrite the code in the house's format
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
