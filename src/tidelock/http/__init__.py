@@ -14,7 +14,24 @@ if TYPE_CHECKING:
     from tidelock.http.blocking_client import Blocking, BlockingClient, connect_blocking
     from tidelock.http.client import Client, at, close, connect, instances
     from tidelock.http.deadlines import current_deadline, deadline
-    from tidelock.http.declarative import Body, Header, Query, api, delete, get, head, patch, post, put
+    from tidelock.http.declarative import (
+        Body,
+        Csv,
+        Form,
+        Header,
+        Multipart,
+        Pipes,
+        Query,
+        Ssv,
+        Tsv,
+        api,
+        delete,
+        get,
+        head,
+        patch,
+        post,
+        put,
+    )
     from tidelock.http.errors import (
         BadAnswer,
         CallError,
@@ -29,8 +46,10 @@ if TYPE_CHECKING:
     )
     from tidelock.http.events import BreakerChanged, Called, Ejected
     from tidelock.http.exchange import Response
+    from tidelock.http.forms import File
     from tidelock.http.hooks import Hooks, with_headers
     from tidelock.http.middleware import DeadlineMiddleware, TraceMiddleware
+    from tidelock.http.paging import BlockingPage, Page, page
     from tidelock.http.policy import CallSettings, Policy
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
@@ -43,6 +62,7 @@ __all__ = [
     "Blocking",
     "BlockingClient",
     "BlockingDiscoveryTransport",
+    "BlockingPage",
     "Body",
     "BreakerChanged",
     "CallError",
@@ -53,23 +73,31 @@ __all__ = [
     "Client",
     "ConnectFailed",
     "ConnectionBroken",
+    "Csv",
     "DeadlineMiddleware",
     "DecodeFailed",
     "DiscoveryTransport",
     "Ejected",
     "EnvironmentSource",
+    "File",
+    "Form",
     "Header",
     "Hooks",
     "InDoubt",
+    "Multipart",
     "NoInstance",
+    "Page",
+    "Pipes",
     "Policy",
     "Query",
     "Response",
     "Source",
+    "Ssv",
     "StaticSource",
     "StatusError",
     "TraceContext",
     "TraceMiddleware",
+    "Tsv",
     "api",
     "at",
     "close",
@@ -83,6 +111,7 @@ __all__ = [
     "head",
     "instances",
     "mount",
+    "page",
     "patch",
     "post",
     "put",
@@ -95,12 +124,14 @@ _HOMES = (
     ("blocking_client", "Blocking BlockingClient connect_blocking"),
     ("client", "Client at close connect instances"),
     ("deadlines", "current_deadline deadline"),
-    ("declarative", "Body Header Query api delete get head patch post put"),
+    ("declarative", "Body Csv Form Header Multipart Pipes Query Ssv Tsv api delete get head patch post put"),
     ("errors", "BadAnswer CallError CallTimeout CircuitOpen ConnectFailed ConnectionBroken DecodeFailed"),
     ("errors", "InDoubt NoInstance StatusError"),
     ("exchange", "Response"),
     ("events", "BreakerChanged Called Ejected"),
     ("policy", "CallSettings Policy"),
+    ("forms", "File"),
+    ("paging", "BlockingPage Page page"),
     ("hooks", "Hooks with_headers"),
     ("middleware", "DeadlineMiddleware TraceMiddleware"),
     ("registration", "register"),

@@ -16,7 +16,18 @@ import random
 import ssl as tls
 import threading
 from collections.abc import Callable, Coroutine, Mapping
-from typing import Any, Concatenate, Generic, ParamSpec, Protocol, Self, TypeVar, cast, runtime_checkable
+from typing import (
+    Any,
+    Concatenate,
+    Generic,
+    ParamSpec,
+    Protocol,
+    Self,
+    TypeVar,
+    cast,
+    overload,
+    runtime_checkable,
+)
 
 from tidelock.errors import TidelockError, UsageError
 from tidelock.http.blocking import drive
@@ -26,7 +37,8 @@ from tidelock.http.exchange import Request, Response
 from tidelock.http.fallback import Factory, Fallback
 from tidelock.http.flow import ServiceState, call
 from tidelock.http.hooks import NO_HOOKS, Hooks
-from tidelock.http.plan import plans
+from tidelock.http.paging import BlockingPage, Next, Page, Part
+from tidelock.http.plan import at_page, plans
 from tidelock.http.policy import Policy
 from tidelock.http.report import Report
 from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request, traced
@@ -253,20 +265,28 @@ class Blocking(Generic[T]):
         self._tidelock_caller = caller
         self._tidelock_plans = plans(caller.interface)
 
+    @overload
+    def __call__(
+        self, method: Callable[Concatenate[T, P], Page[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> BlockingPage[R]: ...
+
+    @overload
     def __call__(
         self,
         method: Callable[Concatenate[T, P], Coroutine[Any, Any, R]],
         /,
         *args: P.args,
         **kwargs: P.kwargs,
-    ) -> R:
+    ) -> R: ...
+
+    def __call__(self, method: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         """Call a method of the interface: `orders(Orders.get, 42)`.
 
         Raises:
             UsageError: the interface has no such method.
             CallError: the call failed; or what the interface's error map names.
         """
-        return cast("R", getattr(self, method.__name__)(*args, **kwargs))
+        return getattr(self, method.__name__)(*args, **kwargs)
 
     def __getattr__(self, name: str) -> Any:
         caller: Caller = self.__dict__["_tidelock_caller"]
@@ -276,6 +296,16 @@ class Blocking(Generic[T]):
                 raise AttributeError(name)
             raise UsageError(f"{caller.interface.__qualname__} has no method {name!r}")
         client: BlockingClient = caller.client
+
+        def paged(*args: Any, **kwargs: Any) -> BlockingPage[Any]:
+            request = plan.request(args, kwargs, client.new_key)
+
+            def fetch(where: Next | None) -> Part[Any]:
+                asked = request if where is None else at_page(request, where)
+                answer = client.call(caller.service, asked, plan.timeout, caller.pinned)
+                return cast("Part[Any]", plan.part(answer))
+
+            return BlockingPage(fetch)
 
         def method(*args: Any, **kwargs: Any) -> Any:
             request = plan.request(args, kwargs, client.new_key)
@@ -288,9 +318,9 @@ class Blocking(Generic[T]):
                     raise
                 return instead(*args, **kwargs)
 
-        method.__name__ = name
-        self.__dict__[name] = method  # found without __getattr__ from now on
-        return method
+        made = paged if plan.operation.shape == "page" else method
+        self.__dict__[name] = made  # found without __getattr__ from now on
+        return made
 
     def __enter__(self) -> Self:
         return self

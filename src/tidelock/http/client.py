@@ -25,7 +25,8 @@ from tidelock.http.exchange import Request, Response
 from tidelock.http.fallback import Factory, Fallback
 from tidelock.http.flow import ServiceState, call
 from tidelock.http.hooks import NO_HOOKS, Hooks
-from tidelock.http.plan import Plan, plans
+from tidelock.http.paging import Next, Page, Part
+from tidelock.http.plan import Plan, at_page, plans
 from tidelock.http.policy import Policy
 from tidelock.http.report import Report
 from tidelock.http.services import (
@@ -277,7 +278,7 @@ def _new(caller: Caller) -> object:
     interface = caller.interface
     cls = _classes.get(interface)
     if cls is None:
-        methods = {name: _method(plan) for name, plan in plans(interface).items()}
+        methods = {name: _MAKERS[plan.operation.shape](plan) for name, plan in plans(interface).items()}
         cls = _classes[interface] = type(f"{interface.__name__}Client", (interface,), methods)
     made: object = object.__new__(cls)
     setattr(made, CALLER_ATTRIBUTE, caller)
@@ -301,6 +302,25 @@ def _method(plan: Plan) -> Callable[..., Any]:
     method.__name__ = plan.operation.name
     method.__qualname__ = f"{plan.operation.label} as {plan.operation.name}"
     return method
+
+
+def _paged(plan: Plan) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Page[Any]:
+        caller: Caller = self._tidelock_caller
+        client = caller.client
+        request = plan.request(args, kwargs, client.new_key)
+
+        async def fetch(where: Next | None) -> Part[Any]:
+            asked = request if where is None else at_page(request, where)
+            return plan.part(await client.call(caller.service, asked, plan.timeout, caller.pinned))
+
+        return Page(fetch)
+
+    method.__name__ = plan.operation.name
+    return method
+
+
+_MAKERS: dict[str, Callable[[Plan], Callable[..., Any]]] = {"value": _method, "page": _paged}
 
 
 def connect(

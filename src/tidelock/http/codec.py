@@ -74,15 +74,20 @@ def reader(kind: Any) -> Callable[[list[str]], Any]:
 
     One text, unless the type is a sequence. ValueError says what does not fit.
     """
-    plain = [argument for argument in typing.get_args(kind) if argument is not type(None)]
-    bare = plain[0] if typing.get_origin(kind) in (typing.Union, types.UnionType) and plain else kind
-    origin = typing.get_origin(bare) or bare
-    many = isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset))
+    many = is_many(kind)
 
     def read(texts: list[str]) -> Any:
         return msgspec.convert(texts if many else texts[-1], kind, strict=False)
 
     return read
+
+
+def is_many(kind: Any) -> bool:
+    """Whether values of this type are collections, or None."""
+    plain = [argument for argument in typing.get_args(kind) if argument is not type(None)]
+    bare = plain[0] if typing.get_origin(kind) in (typing.Union, types.UnionType) and plain else kind
+    origin = typing.get_origin(bare) or bare
+    return isinstance(origin, type) and issubclass(origin, (list, tuple, set, frozenset))
 
 
 def is_structured(kind: Any) -> bool:

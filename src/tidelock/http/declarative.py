@@ -28,6 +28,7 @@ from typing import Annotated, Any, TypeVar
 
 from tidelock.errors import UsageError
 from tidelock.http.codec import is_structured
+from tidelock.http.paging import Page
 from tidelock.http.retry import IDEMPOTENT_METHODS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -35,6 +36,9 @@ T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
 API_ATTRIBUTE = "__tidelock_api__"
+SHAPES: dict[Any, str] = {Page: "page"}
+"""What a method may return besides one value."""
+
 HOLE = re.compile(r"\{(\w+)\}")
 
 
@@ -49,17 +53,44 @@ class Place(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """Annotated metadata: a place, and the name on the wire when it is not the parameter's."""
+    """Annotated metadata: where a parameter travels, and how.
+
+    Attributes:
+        place: where.
+        name: the name on the wire when it is not the parameter's.
+        separator: what joins a collection into one text; None repeats the parameter.
+        encoding: of a body: "json", "form" or "multipart".
+    """
 
     place: Place
     name: str | None = None
+    separator: str | None = None
+    encoding: str = "json"
 
 
 Header = Annotated[T, Marker(Place.HEADER)]
 """`tenant: Header[str]` travels in the header `tenant`; `x_tenant` becomes `x-tenant`."""
 
 Query = Annotated[T, Marker(Place.QUERY)]
-"""Only needed where a parameter would be taken for a body."""
+"""Where a parameter would be taken for a body: `filter: Query[Filter]` sends each field of the object."""
+
+Csv = Annotated[T, Marker(Place.QUERY, separator=",")]
+"""`tags: Csv[list[str]]` is sent as `tags=a,b` instead of `tags=a&tags=b`."""
+
+Ssv = Annotated[T, Marker(Place.QUERY, separator=" ")]
+"""The same, separated by spaces."""
+
+Tsv = Annotated[T, Marker(Place.QUERY, separator="\t")]
+"""The same, separated by tabs."""
+
+Pipes = Annotated[T, Marker(Place.QUERY, separator="|")]
+"""The same, separated by `|`."""
+
+Form = Annotated[T, Marker(Place.BODY, encoding="form")]
+"""`login: Form[Login]` travels as application/x-www-form-urlencoded."""
+
+Multipart = Annotated[T, Marker(Place.BODY, encoding="multipart")]
+"""`upload: Multipart[Upload]` travels as multipart/form-data; fields of type `File` or bytes are files."""
 
 Body = Annotated[T, Marker(Place.BODY)]
 """`ids: Body[list[int]]`; only needed for types that would go into the query."""
@@ -90,13 +121,22 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One parameter of a method: `wire` is its name in the query or header."""
+    """One parameter of a method: `wire` is its name in the query or header.
+
+    Attributes:
+        separator: what joins a collection; None repeats the parameter.
+        encoding: of a body.
+        is_object: it is a query object, each of whose fields is a parameter.
+    """
 
     name: str
     wire: str
     place: Place
     type: Any
     default: Any
+    separator: str | None = None
+    encoding: str = "json"
+    is_object: bool = False
 
     @property
     def required(self) -> bool:
@@ -114,6 +154,7 @@ class Operation:
         result: the type without `| None`; `type(None)` when nothing is returned.
         optional: 404 is None instead of an error.
         affinity: the parameter by whose value an instance is chosen.
+        shape: how the result comes: "value", or "page" for `Page[result]`.
     """
 
     name: str
@@ -129,6 +170,7 @@ class Operation:
     timeout: float | None
     errors: Mapping[int, type[Exception]]
     affinity: str | None
+    shape: str = "value"
 
 
 class Declared:
@@ -285,13 +327,18 @@ def operations(interface: type) -> tuple[Operation, ...]:
 def _operation(interface: type, noted: Api, name: str, route: Route) -> Operation:
     function = declared_function(interface, name)
     where = f"{interface.__qualname__}.{name}"
-    if not inspect.iscoroutinefunction(function):
-        raise UsageError(f"{where} is not async", hint="write it as `async def`")
     try:
         hints = typing.get_type_hints(function, include_extras=True)
     except NameError as error:
         hint = "define the types at the top level of the module, where the annotation can see them"
         raise UsageError(f"an annotation of {where} is not known: {error}", hint=hint) from None
+    returned = hints.get("return", inspect.Parameter.empty)
+    shape = SHAPES.get(typing.get_origin(returned), "value")
+    if inspect.iscoroutinefunction(function) is not (shape == "value"):
+        wanted = "`async def`" if shape == "value" else "a plain `def`, since it returns an iterable"
+        raise UsageError(
+            f"{where} is {'not ' if shape == 'value' else ''}async", hint=f"write it as {wanted}"
+        )
     path = (noted.path + route.path) or "/"
     signature = inspect.signature(function)
     parameters = tuple(
@@ -300,7 +347,10 @@ def _operation(interface: type, noted: Api, name: str, route: Route) -> Operatio
     _check(parameters, path, route.verb, where)
     if route.affinity is not None and route.affinity not in {item.name for item in parameters}:
         raise UsageError(f"the affinity {route.affinity!r} of {where} is no parameter of it")
-    result, optional = _result(hints.get("return", inspect.Parameter.empty), where)
+    if shape == "value":
+        result, optional = _result(returned, where)
+    else:
+        result, optional = typing.get_args(returned)[0], False
     natural = route.verb in IDEMPOTENT_METHODS
     has_key = any(item.place is Place.HEADER and item.wire == "idempotency-key" for item in parameters)
     return Operation(
@@ -317,6 +367,7 @@ def _operation(interface: type, noted: Api, name: str, route: Route) -> Operatio
         timeout=route.timeout if route.timeout is not None else noted.timeout,
         errors={**noted.errors, **route.errors},
         affinity=route.affinity,
+        shape=shape,
     )
 
 
@@ -343,7 +394,9 @@ def _parameter(item: inspect.Parameter, hints: Mapping[str, Any], path: str, whe
     wire = marker.name if marker is not None and marker.name else item.name
     if place is Place.HEADER:
         wire = wire.replace("_", "-").lower()
-    return Parameter(item.name, wire, place, kind, item.default)
+    marker = marker or Marker(place)
+    is_object = place is Place.QUERY and is_structured(kind)
+    return Parameter(item.name, wire, place, kind, item.default, marker.separator, marker.encoding, is_object)
 
 
 def _unmarked(hint: Any) -> tuple[Any, Marker | None]:

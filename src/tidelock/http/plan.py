@@ -13,12 +13,15 @@ from typing import Any
 
 import msgspec
 
+from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.codec import decoder, encoder, text_of
 from tidelock.http.declarative import HOLE, Operation, Parameter, Place, api_of, operations
 from tidelock.http.errors import DecodeFailed, InDoubt, StatusError
 from tidelock.http.exchange import Request, Response
-from tidelock.http.wire.head import header_line, header_lines
+from tidelock.http.forms import joined, pairs_of, write_form, write_multipart
+from tidelock.http.paging import Next, Part, moved, read_part
+from tidelock.http.wire.head import check_target, header_line, header_lines
 
 USER_AGENT = "tidelock"
 
@@ -50,14 +53,18 @@ class Plan:
         self._headers = _placed(operation, Place.HEADER)
         bodies = _placed(operation, Place.BODY)
         self._body = bodies[0][0] if bodies else None
-        self._encode = encoder(bodies[0][1].type) if bodies else None
-        raw_body = bool(bodies) and bodies[0][1].type is bytes
-        self._head = _static_head(operation, raw_body, self._body is not None)
+        encoding = bodies[0][1].encoding if bodies else "json"
+        self._multipart = encoding == "multipart"
+        self._encode = None
+        if bodies:
+            self._encode = write_form if encoding == "form" else encoder(bodies[0][1].type)
+        self._head = _static_head(operation, _media(bodies[0][1]) if bodies else None)
         self._always_body = operation.verb in ("POST", "PUT", "PATCH")
         self._nothing = operation.result in (None, type(None))
         self._whole = operation.result is Response
         self._raw = operation.result is bytes
-        self._decode = None if self._nothing or self._whole else decoder(operation.result)
+        kind = operation.result if operation.shape == "value" else list[operation.result]  # type: ignore[name-defined]  # a type built at run time
+        self._decode = None if self._nothing or self._whole else decoder(kind)
 
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any], new_key: Callable[[], str]) -> Request:
         """Build the request for these arguments.
@@ -81,14 +88,18 @@ class Plan:
             head = self._head
             if self._headers:
                 head += self._header_lines(values)
+            body: bytes | None = b"" if self._always_body else None
+            if self._body is not None and self._multipart:
+                boundary = new_key()
+                head += header_line("content-type", f"multipart/form-data; boundary={boundary}")
+                body = write_multipart(values[self._body], boundary)
+            elif self._body is not None and self._encode is not None:
+                body = self._encode(values[self._body])
             affinity = None if self._affinity is None else text_of(values[self._affinity])
         except TypeError as error:
             raise UsageError(str(error), where=self.operation.label) from None
         if self.operation.keyed:
             head += header_line("idempotency-key", new_key())
-        body = b"" if self._always_body else None
-        if self._body is not None and self._encode is not None:
-            body = self._encode(values[self._body])
         operation = self.operation
         label = operation.label
         return Request(operation.verb, target, head, body, label, label, operation.idempotent, affinity)
@@ -101,9 +112,8 @@ class Plan:
             InDoubt: 502 or 504 to a method that is not idempotent.
             DecodeFailed: the body is not of the declared type.
         """
-        status = response.status
-        if status >= 300:
-            if status == 404 and self.operation.optional:
+        if response.status >= 300:
+            if response.status == 404 and self.operation.optional:
                 return None
             raise self._exception(response)
         if self._decode is None:
@@ -114,14 +124,33 @@ class Plan:
         try:
             return self._decode(body)
         except ValueError as error:
-            shown = getattr(self.operation.result, "__name__", str(self.operation.result))
-            raise DecodeFailed(
-                f"the answer is not {shown}: {error}",
-                service=self._service,
-                method=self.operation.label,
-                instance=response.instance,
-                hint="compare the two sides' interfaces",
-            ) from error
+            raise self.misread(error, response.instance) from error
+
+    def part(self, response: Response) -> Part[Any]:
+        """Turn an answer into one page of the method's list.
+
+        Raises:
+            StatusError: see `result`.
+            DecodeFailed: it is no page of the declared type.
+        """
+        if response.status >= 300:
+            raise self._exception(response)
+        assert self._decode is not None  # pages have a type
+        try:
+            return read_part(response, self._decode)
+        except ValueError as error:
+            raise self.misread(error, response.instance) from error
+
+    def misread(self, error: Exception, instance: Instance | None) -> DecodeFailed:
+        """Return the error that says that an answer is not of the declared type."""
+        shown = getattr(self.operation.result, "__name__", str(self.operation.result))
+        return DecodeFailed(
+            f"the answer is not {shown}: {error}",
+            service=self._service,
+            method=self.operation.label,
+            instance=instance,
+            hint="compare the two sides' interfaces",
+        )
 
     def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
         values = self._defaults.copy()
@@ -152,8 +181,13 @@ class Plan:
             value = values[index]
             if value is None:
                 continue
-            if isinstance(value, (list, tuple, set, frozenset)):
-                pairs += [(parameter.wire, text_of(each)) for each in value]
+            if parameter.is_object:
+                pairs += pairs_of(value)
+            elif isinstance(value, (list, tuple, set, frozenset)):
+                if parameter.separator is not None:
+                    pairs.append((parameter.wire, joined(list(value), parameter.separator)))
+                else:
+                    pairs += [(parameter.wire, text_of(each)) for each in value]
             else:
                 pairs.append((parameter.wire, text_of(value)))
         return "?" + urllib.parse.urlencode(pairs, quote_via=urllib.parse.quote) if pairs else ""
@@ -187,6 +221,15 @@ class Plan:
         return raised
 
 
+def at_page(request: Request, where: Next) -> Request:
+    """Return the request for another page of the same list.
+
+    Raises:
+        LocalProtocolError: the service names a page that cannot be asked for.
+    """
+    return msgspec.structs.replace(request, target=check_target(moved(request.target, where)))
+
+
 _plans: dict[type, dict[str, Plan]] = {}
 
 
@@ -216,11 +259,20 @@ def _placed(operation: Operation, place: Place) -> list[tuple[int, Parameter]]:
     return [(index, item) for index, item in enumerate(operation.parameters) if item.place is place]
 
 
-def _static_head(operation: Operation, raw_body: bool, has_body: bool) -> bytes:
+def _media(body: Parameter) -> str | None:
+    """The content type of a body; None when it differs from call to call."""
+    if body.encoding == "multipart":
+        return None
+    if body.encoding == "form":
+        return "application/x-www-form-urlencoded"
+    return "application/octet-stream" if body.type is bytes else "application/json"
+
+
+def _static_head(operation: Operation, media: str | None) -> bytes:
     wanted = "*/*" if operation.result in (bytes, Response) else "application/json"
     lines = [("accept", wanted), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT)]
-    if has_body:
-        lines.append(("content-type", "application/octet-stream" if raw_body else "application/json"))
+    if media is not None:
+        lines.append(("content-type", media))
     return header_lines(lines)
 
 
