@@ -149,9 +149,11 @@ def log_settings(
 ) -> LogSettings:
     """What the log of a topic obeys."""
     topic = effective(settings, dynamic, overrides)
+    compacts = "compact" in topic.cleanup_policy
     return LogSettings(
         segment_bytes=topic.segment_bytes,
-        segment_ms=topic.segment_ms,
+        # A record can be compacted once its segment is sealed, so that must not take longer.
+        segment_ms=min(topic.segment_ms, topic.max_compaction_lag_ms) if compacts else topic.segment_ms,
         index_interval_bytes=topic.index_interval_bytes,
         retention_ms=topic.retention_ms,
         retention_bytes=topic.retention_bytes,
@@ -161,6 +163,10 @@ def log_settings(
         else "CreateTime",
         message_timestamp_after_max_ms=topic.message_timestamp_after_max_ms,
         cleanup_policy=frozenset(topic.cleanup_policy),
+        delete_retention_ms=topic.delete_retention_ms,
+        min_compaction_lag_ms=topic.min_compaction_lag_ms,
+        max_compaction_lag_ms=topic.max_compaction_lag_ms,
+        min_cleanable_dirty_ratio=topic.min_cleanable_dirty_ratio,
         producer_id_expiration_ms=settings.producer_id_expiration_ms,
     )
 

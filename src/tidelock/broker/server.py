@@ -19,13 +19,15 @@ import socket
 from collections.abc import Callable
 from pathlib import Path
 
+from tidelock.broker.cleaning import run_cleaning
 from tidelock.broker.connection import SHARED_BYTES, Connection
 from tidelock.broker.disk import FolderLock, RealFiles
 from tidelock.broker.instant import Instant
-from tidelock.broker.log import FlushJob
+from tidelock.broker.log import Cleaning, FlushJob
 from tidelock.broker.node import Node
 from tidelock.broker.settings import BrokerSettings
 from tidelock.errors import UsageError
+from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.runtime import Clock, SystemClock, bind_loopback
 
 log = logging.getLogger(__name__)
@@ -74,6 +76,8 @@ class Broker:
         self._tasks: set[asyncio.Task[None]] = set()
         self._flush_at = 0.0
         self._housekeeping_at = 0.0
+        self._clean_at = float("inf")
+        self._cleaning: asyncio.Task[None] | None = None
         self._endpoint = ("", 0)
         self._is_open = False
         self._all_gone = asyncio.Event()
@@ -108,6 +112,8 @@ class Broker:
         )
         self.shared_view = memoryview(bytearray(SHARED_BYTES))
         self._flush_at = self._housekeeping_at = self._clock.monotonic()
+        if self.settings.log_cleaner_enable:
+            self._clean_at = self._flush_at + self.settings.log_cleaner_backoff_ms / 1000
         loop = asyncio.get_running_loop()
         self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
         self._schedule()
@@ -139,6 +145,8 @@ class Broker:
             self._server = None
         elif self._sock is not None:
             self._sock.close()
+        if self._cleaning is not None:
+            self._cleaning.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
         if self._is_open:
@@ -210,7 +218,7 @@ class Broker:
         if self._timer is not None:
             self._timer.cancel()
         now = self._clock.monotonic()
-        self._timer_at = min(self.node.wake_at(), self._flush_at, self._housekeeping_at)
+        self._timer_at = min(self.node.wake_at(), self._flush_at, self._housekeeping_at, self._clean_at)
         delay = max(0.0, self._timer_at - now)
         self._timer = asyncio.get_running_loop().call_later(delay, self._tick)
 
@@ -226,6 +234,9 @@ class Broker:
         if self._housekeeping_at <= now.monotonic:
             self._housekeeping_at = now.monotonic + HOUSEKEEPING_INTERVAL
             self._housekeep(now)
+        if self._clean_at <= now.monotonic:
+            self._clean_at = now.monotonic + self.settings.log_cleaner_backoff_ms / 1000
+            self._start_cleaning(now)
         self._timer = None
         self._schedule()
 
@@ -250,6 +261,44 @@ class Broker:
         await asyncio.get_running_loop().run_in_executor(None, job.run)
         self.node.end_flush(job)
         self.after_input()
+
+    # -- compaction ---------------------------------------------------------------------------------
+
+    def _start_cleaning(self, now: Instant) -> None:
+        cleaning = self.node.state.logs.cleaner.begin(
+            now.wall_ms, self.settings.log_cleaner_dedupe_buffer_size
+        )
+        if cleaning is not None:
+            self._cleaning = asyncio.get_running_loop().create_task(self._clean(cleaning))
+            self._tasks.add(self._cleaning)
+            self._cleaning.add_done_callback(self._tasks.discard)
+
+    async def _clean(self, cleaning: Cleaning) -> None:
+        """One pass: built in another process, synced in a thread, taken over here."""
+        cleaner = self.node.state.logs.cleaner
+        in_thread = asyncio.get_running_loop().run_in_executor
+        job = cleaning.job
+        try:
+            result = await run_cleaning(self.settings.log_dirs, job)
+            if not cleaner.commit(cleaning, result):
+                return
+            await in_thread(None, cleaner.sync, cleaning)
+            if cleaner.finish(cleaning):
+                await in_thread(None, cleaner.write_down, cleaner.marks())
+        except asyncio.CancelledError:
+            cleaner.give_up(cleaning)
+            raise
+        except (OSError, KafkaStorageError) as error:
+            cleaner.give_up(cleaning)
+            log.warning("%s-%d: %s", job.topic, job.index, error)
+            return
+        log.info(
+            "%s-%d compacted: %d bytes of %d stay",
+            job.topic,
+            job.index,
+            result.bytes_after,
+            result.bytes_before,
+        )
 
 
 def _address(text: str, key: str) -> tuple[str, int]:

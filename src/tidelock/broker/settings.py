@@ -82,6 +82,11 @@ class BrokerSettings(Settings):
     log_cleanup_policy: tuple[str, ...] = key(
         default=("delete",), choices=CLEANUP, doc="delete, compact or both."
     )
+    log_cleaner_enable: bool = key(default=True, doc="Whether compacted topics are compacted.")
+    log_cleaner_backoff_ms: int = key(default=15_000, at_least=1, doc="How often the cleaner looks for work.")
+    log_cleaner_dedupe_buffer_size: int = key(
+        default=134_217_728, at_least=1024, doc="Memory, in bytes, for the keys of one compaction."
+    )
     log_cleaner_delete_retention_ms: int = key(default=DAY_MS, at_least=0, doc="How long tombstones stay.")
     log_cleaner_min_compaction_lag_ms: int = key(default=0, at_least=0, doc="Youngest age compacted.")
     log_cleaner_max_compaction_lag_ms: int = key(default=LONG_MAX, at_least=1, doc="Oldest uncompacted age.")

@@ -39,7 +39,8 @@ Chunks: TypeAlias = list[bytes | bytearray | memoryview]
 
 PRODUCER_ID_BLOCK = 1000
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
-_OFFSETS_CONFIGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "104857600"}
+# Segments are small, because only sealed ones are compacted and a start reads all of them back.
+_OFFSETS_CONFIGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "4194304"}
 
 
 class ParkedGroup(Parked):

@@ -277,6 +277,50 @@ def build_batch(
     return _build(records, attributes, producer, base_offset=base_offset, leader_epoch=leader_epoch)
 
 
+def rebuild_batch(
+    header: BatchHeader, records: Sequence[Record], *, delete_horizon: int | None = None
+) -> bytearray:
+    """Return a batch in the place of another, with some of its records: what compaction leaves of it.
+
+    Base offset, last offset, producer, sequence, epoch, codec and kind stay, so that nothing that was true
+    of the old batch becomes untrue; without records only the header stays, as the last word of a producer.
+
+    Args:
+        header: of the batch that is replaced.
+        records: some of its records, in order.
+        delete_horizon: milliseconds; from then on tombstones may go. None leaves it as it is.
+
+    Source: KIP-534; Kafka `MemoryRecords.filterTo`, `DefaultRecordBatch.writeEmptyHeader`.
+    """
+    attributes = header.attributes
+    base_timestamp = header.base_timestamp
+    if delete_horizon is not None:
+        attributes, base_timestamp = attributes | _DELETE_HORIZON, delete_horizon
+    if records and not header.log_append_time:
+        newest = max(record.timestamp for record in records)
+    else:
+        newest = header.max_timestamp
+    body = bytearray()
+    for record in records:
+        _write_record(body, record, header.base_offset, base_timestamp)
+    codec = attributes & _CODEC
+    if not records:
+        attributes &= ~_CODEC
+    elif codec:
+        body = bytearray(codecs.compress(codec, body))
+    out = bytearray(HEADER_BYTES) + body
+    fixed = header._replace(
+        batch_length=len(out) - LOG_OVERHEAD,
+        attributes=attributes,
+        base_timestamp=base_timestamp,
+        max_timestamp=newest,
+        count=len(records),
+    )
+    HEADER.pack_into(out, 0, *fixed)
+    _write_crc(out, 0, len(out))
+    return out
+
+
 def build_control_batch(
     kind: int, producer: Producer, *, coordinator_epoch: int, timestamp: int, base_offset: int = 0
 ) -> bytearray:

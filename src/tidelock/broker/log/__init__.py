@@ -8,6 +8,8 @@ May import tidelock.protocol and tidelock.errors, and nothing else of the house.
 """
 
 from tidelock.broker.log.checkpoint import PartitionKey
+from tidelock.broker.log.clean_job import CleanJob, CleanResult
+from tidelock.broker.log.cleaner import Cleaner, Cleaning
 from tidelock.broker.log.errors import CorruptLog, StorageError
 from tidelock.broker.log.files import File, Files, append_all, read_all, replace
 from tidelock.broker.log.flush import Dirty, FlushJob
@@ -20,6 +22,10 @@ from tidelock.broker.log.settings import LogSettings
 
 __all__ = [
     "Appended",
+    "CleanJob",
+    "CleanResult",
+    "Cleaner",
+    "Cleaning",
     "CorruptLog",
     "Dirty",
     "File",

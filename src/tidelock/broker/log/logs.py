@@ -22,6 +22,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from tidelock.broker.log.checkpoint import TOPIC_ID_BYTES, Mark, PartitionKey, read_marks, write_marks
+from tidelock.broker.log.cleaner import CLEANER_OFFSETS_FILE, Cleaner
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import Files, read_all, replace
 from tidelock.broker.log.flush import FlushJob
@@ -77,6 +78,7 @@ class Logs:
         self.leader_epoch = 0
         self._files = files
         self._settings_for = settings_for
+        self.cleaner = Cleaner(files, self.partitions)
         self._flushes = 0
         self._points: dict[PartitionKey, Mark] = {}
         self._starts: dict[PartitionKey, Mark] = {}
@@ -265,6 +267,7 @@ class Logs:
                 clean=report.clean,
                 recovery_point=offset_for(topic_id, self._points.get(key)),
                 log_start_offset=offset_for(topic_id, self._starts.get(key)),
+                compacted=offset_for(topic_id, self.cleaner.clean_until.get(key)) > 0,
             )
             partition = Partition.open(self._files, name, self._settings_for(topic), now_ms, start)
         except (OSError, CorruptLog) as error:
@@ -304,6 +307,8 @@ class Logs:
                 found = read_marks(read_all(self._files, name))
                 offsets.update(found or {})
                 sound = sound and found is not None
+        if CLEANER_OFFSETS_FILE in names:  # without it everything counts as dirty, which is only slower
+            self.cleaner.clean_until.update(read_marks(read_all(self._files, CLEANER_OFFSETS_FILE)) or {})
         return sound
 
     def _recovery_points(self) -> dict[PartitionKey, Mark]:

@@ -18,11 +18,13 @@ from typing import NamedTuple
 
 from tidelock.broker.log import lookup
 from tidelock.broker.log.checkpoint import PartitionKey
+from tidelock.broker.log.clean_job import CleanJob
+from tidelock.broker.log.compaction import Bounds, LastOfProducer, bounds
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import Files
 from tidelock.broker.log.producer_state import MAX_SEQUENCE
 from tidelock.broker.log.recovery import Recovered, Start, recover
-from tidelock.broker.log.retention import overdue
+from tidelock.broker.log.retention import SegmentFacts, overdue
 from tidelock.broker.log.settings import LogSettings
 from tidelock.broker.log.stored_log import StoredLog
 from tidelock.broker.log.validate import (
@@ -284,7 +286,7 @@ class Partition(StoredLog):
 
     def retention(self, now_ms: int) -> int:
         """Delete the segments that retention.ms and retention.bytes no longer allow; returns how many."""
-        if self.offline:
+        if self.offline or self.is_cleaning:
             return 0
         try:
             facts = self._segments.facts(self.log_end_offset)
@@ -297,6 +299,41 @@ class Partition(StoredLog):
             ) from error
         self.delete_oldest(count)
         return count
+
+    def cleanable(self, first_dirty: int, now_ms: int) -> tuple[list[SegmentFacts], Bounds]:
+        """Return the segments' facts and which of them a compaction may touch.
+
+        Raises:
+            OSError, CorruptLog: a segment cannot be read.
+        """
+        facts = self._segments.facts(self.log_end_offset)
+        # What is not durable yet may be cut at the next start; nothing may have been decided by it.
+        limit = min(self.last_stable_offset, self.recovery_point)
+        return facts, bounds(facts, first_dirty, limit, self.settings, now_ms)
+
+    def begin_cleaning(self, first_dirty: int, now_ms: int, map_bytes: int) -> CleanJob:
+        """Write down a compaction of what is cleanable; until it ends, no segment is deleted."""
+        facts, found = self.cleanable(first_dirty, now_ms)
+        self.is_cleaning = True
+        producers = {
+            producer_id: LastOfProducer(entry.epoch, entry.batches[-1][3])
+            for producer_id, entry in self._producers.items()
+            if entry.batches
+        }
+        return CleanJob(
+            self.topic,
+            self.index,
+            self.folder,
+            tuple((one.base_offset, one.size) for one in [*self._segments][: found.count]),
+            facts[found.count - 1].end_offset,
+            found.dirty,
+            self.settings.segment_bytes,
+            self.settings.index_interval_bytes,
+            now_ms,
+            self.settings.delete_retention_ms,
+            map_bytes,
+            producers,
+        )
 
     def expire_producers(self, now_ms: int) -> int:
         """Forget producers that were silent for producer.id.expiration.ms; returns how many."""

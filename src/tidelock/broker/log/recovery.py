@@ -6,8 +6,9 @@ bytes had been made durable, so a bad one is damage: the partition stays closed 
 (`CorruptLog`). While scanning, indexes, producer state and leader epochs are built by the same `account`,
 `note` and `assign` that an append uses.
 
-May import segments, producer state, epochs and the `Files` seam. Invariant: nothing is changed on disk until
-the scan has shown that no byte before the recovery point is bad.
+May import segments, producer state, epochs and the `Files` seam. Invariant: but for a compaction that was
+committed, which is completed first, nothing is changed on disk until the scan has shown that no byte before
+the recovery point is bad.
 
 Source: Kafka `LogLoader`, `LogSegment.recover`.
 """
@@ -17,6 +18,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from tidelock.broker.log import swap
 from tidelock.broker.log.epochs import LeaderEpochs
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import TEMPORARY, Files, read_all
@@ -39,7 +41,8 @@ class Start:
     """What the data folder knows of a partition before it is opened.
 
     `recovery_point`: every byte before this offset had been made durable. `clean`: the last stop wrote
-    everything down. `leader_epoch`: this start's epoch.
+    everything down. `leader_epoch`: this start's epoch. `compacted`: a pass of the cleaner has left gaps
+    between its offsets, whatever the topic's policy is now.
     """
 
     topic_id: bytes = bytes(16)
@@ -47,6 +50,7 @@ class Start:
     clean: bool = False
     recovery_point: int = 0
     log_start_offset: int = 0
+    compacted: bool = False
 
 
 @dataclass(slots=True)
@@ -83,6 +87,7 @@ class Recovery:
         self._settings = settings
         self._start = start
         self._now_ms = now_ms
+        swap.complete(files, folder)
         self._names = files.list(folder)
         self._found = Recovered()
 
@@ -180,7 +185,7 @@ class Recovery:
 
     def _scan_segment(self, segment: Segment) -> tuple[str | None, int]:
         found = self._found
-        gaps = self._settings.compacts
+        gaps = self._settings.compacts or self._start.compacted
         expected = found.log_end_offset
         if segment.base_offset < expected or (segment.base_offset > expected and not gaps):
             return f"offsets {expected} to {segment.base_offset} are missing", 0

@@ -38,6 +38,8 @@ def overdue(facts: Sequence[SegmentFacts], settings: LogSettings, log_start_offs
         if is_last and not segment.size:
             break
         below = segment.end_offset <= log_start_offset and not is_last
+        # Compaction may leave a segment without a batch; it must not stand before those that are too old.
+        below = below or (settings.deletes and not segment.size)
         if not (below or _too_old(segment, settings, now_ms) or 0 < segment.size <= excess):
             break
         excess -= segment.size

@@ -31,7 +31,10 @@ def name_of(offset: int, suffix: str) -> str:
 
 
 class Segment:
-    """Batches from `base_offset` on, until the next segment's."""
+    """Batches from `base_offset` on, until the next segment's.
+
+    `suffix` stands behind the names of files that are not in place yet; see tidelock.broker.log.swap.
+    """
 
     __slots__ = (
         "_append",
@@ -43,6 +46,7 @@ class Segment:
         "_max_timestamp",
         "_max_timestamp_offset",
         "_starts",
+        "_suffix",
         "_time_index",
         "_timed",
         "_unindexed",
@@ -53,11 +57,14 @@ class Segment:
         "size",
     )
 
-    def __init__(self, files: Files, folder: str, base_offset: int, index_interval_bytes: int) -> None:
+    def __init__(
+        self, files: Files, folder: str, base_offset: int, index_interval_bytes: int, suffix: str = ""
+    ) -> None:
         self._files = files
         self.folder = folder
         self.base_offset = base_offset
-        self.path = f"{folder}/{name_of(base_offset, '.log')}"
+        self._suffix = suffix
+        self.path = self._sibling(".log")
         self.size = 0
         self.created_ms: int | None = None
         self._interval = index_interval_bytes
@@ -355,4 +362,4 @@ class Segment:
             return b"?"  # no index file: not the same as an empty one
 
     def _sibling(self, suffix: str) -> str:
-        return f"{self.folder}/{name_of(self.base_offset, suffix)}"
+        return f"{self.folder}/{name_of(self.base_offset, suffix)}{self._suffix}"

@@ -8,7 +8,7 @@ May import segment and retention. Invariant: there is always an active segment, 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tidelock.broker.log.retention import SegmentFacts
 from tidelock.broker.log.segment import Segment
@@ -95,6 +95,14 @@ class Segments:
         del self._all[0], self._bases[0]
         if segment in self._warm:
             self._warm.remove(segment)
+
+    def replace(self, bases: Sequence[int], segment: Segment) -> None:
+        """Let one segment stand for neighbours, none of them active; the first has its base offset."""
+        start = self._bases.index(bases[0])
+        old = self._all[start : start + len(bases)]
+        self._all[start : start + len(bases)] = [segment]
+        self._bases[start : start + len(bases)] = [segment.base_offset]
+        self._warm = [one for one in self._warm if one not in old]
 
     def _keep_warm(self, segment: Segment) -> None:
         if self._warm and self._warm[-1] is segment:

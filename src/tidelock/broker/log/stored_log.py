@@ -11,7 +11,9 @@ batches that were written in full.
 from __future__ import annotations
 
 import errno
+from collections.abc import Sequence
 
+from tidelock.broker.log import swap
 from tidelock.broker.log.checkpoint import PartitionKey
 from tidelock.broker.log.epochs import LeaderEpochs
 from tidelock.broker.log.files import Files, replace
@@ -43,6 +45,7 @@ class StoredLog:
         self.log_start_offset = max(start.log_start_offset, found.segments[0].base_offset)
         self.recovered = found
         self.offline: str | None = None
+        self.is_cleaning = False
         self._files = files
         self._segments = Segments(found.segments)
         self._active = self._segments.active
@@ -159,6 +162,8 @@ class StoredLog:
         Raises:
             KafkaStorageError: the disk; what was deleted before is gone.
         """
+        if self.is_cleaning:
+            return  # the pass reads them; the next retention finds them again
         for _ in range(count):
             try:
                 self._segments.remove_oldest()
@@ -169,6 +174,30 @@ class StoredLog:
             self.log_start_offset = max(self.log_start_offset, self._segments.base_offset)
         if count:
             self._epochs.truncate_start(self.log_start_offset)
+
+    # -- compaction
+
+    def take_over(self, groups: Sequence[Sequence[int]]) -> None:
+        """Put cleaned and committed segments in the place of those they stand for.
+
+        Args:
+            groups: base offsets of neighbours; the first is the cleaned segment's.
+
+        Raises:
+            KafkaStorageError: the disk; the partition is offline and completes it at its next start.
+        """
+        try:
+            for bases in groups:
+                swap.finish(self._files, self.folder, bases[0], bases[1:])
+                segment = Segment.on_disk(self._files, self.folder, bases[0], self._index_interval_bytes)
+                self._segments.replace(bases, segment)
+        except OSError as error:
+            self._go_offline(f"compaction could not be completed: {error}")
+            raise KafkaStorageError(
+                f"compaction could not be completed: {error}", where=self.folder
+            ) from error
+        self._changed = True
+        self._unflushed.add(self.folder)
 
     # -- durability
 
