@@ -3,7 +3,8 @@
 Turns requests into `operations.Request` and answers; what is kept open goes to `push`. It can be mounted
 anywhere. All state is touched from one event loop. May import everything of the part except `server` and
 the client. Invariants: a request never ends in 500 because of its content; with `is_loopback` only requests
-addressed to loopback names are answered, so that no web page can reach the registry by DNS rebinding; when a
+addressed to loopback names are answered, and none that a page from elsewhere sends: no website in the user's
+browser can read the registry (DNS rebinding) or write to it (a POST needs no permission to be sent); when a
 request is answered, watchers have been woken for what it changed.
 """
 
@@ -56,6 +57,7 @@ PAGE_HEADERS = (
 )
 SCRIPT_HEADERS = (("content-type", "text/javascript; charset=utf-8"), ("cache-control", "no-cache"))
 JSON_HEADERS = (("content-type", "application/json"),)
+FOREIGN_ORIGIN = b"this registry takes no requests of pages from elsewhere; see eureka.server.allowedHosts"
 FOREIGN_HOST = b"this registry answers on loopback only; see eureka.server.allowedHosts"
 
 
@@ -94,6 +96,9 @@ class RegistryApp:
         method: str = scope["method"]
         if self._is_loopback and not is_loopback_name(headers.get("host", ""), self._hosts):
             await web.send_reply(send, 421, FOREIGN_HOST)
+            return
+        if self._is_loopback and not is_own_origin(headers.get("origin"), self._hosts):
+            await web.send_reply(send, 403, FOREIGN_ORIGIN)
             return
         raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         path = operation_path(raw)
@@ -251,6 +256,14 @@ def is_loopback_name(host: str, allowed: frozenset[str]) -> bool:
         return ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
+
+
+def is_own_origin(origin: str | None, allowed: frozenset[str]) -> bool:
+    """Whether the page that sent a request is of this machine, or no page sent it."""
+    if origin is None:
+        return True
+    scheme, _, host = origin.partition("://")
+    return scheme in ("http", "https") and is_loopback_name(host, allowed)
 
 
 def _query(scope: web.Scope) -> dict[str, list[str]]:

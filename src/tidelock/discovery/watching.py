@@ -102,7 +102,7 @@ class Watching:
 
     async def _listen(self, connection: Connection) -> bool:
         """Returns whether the stream brought anything; it has ended when this returns."""
-        began = False
+        brought = is_open = False
         timeout = self._connect_timeout
         stream = listen(connection.target, self._path(), connect_timeout=timeout)
         # of its own: on the client's connection a drain of ours may be waiting for this very answer
@@ -111,29 +111,33 @@ class Watching:
             # the generator must be closed here, not by the garbage collector, so that its socket is
             async with aclosing(cast("AsyncGenerator[Event | None, None]", stream)) as events:
                 async for event in events:
-                    began = True
                     if event is None:
+                        is_open = True
                         self.is_live = bool(self._position)
-                    elif not await self._apply(event, acks):
-                        self._position = ""
+                        continue
+                    self._position = await self._apply(event, acks)
+                    if not self._position:
                         break
+                    brought = self.is_live = True
         except TidelockError:
-            if not began:
+            if not is_open:
                 raise
         finally:
             self.is_live = False
             acks.close()
-        return began
+        return brought
 
-    async def _apply(self, event: Event, acks: Connection) -> bool:
-        if not await self._listener.take(event):
-            return False
-        self._position = event.id
-        self.is_live = True
+    async def _apply(self, event: Event, acks: Connection) -> str:
+        """Returns where the client is then; empty when everything must be sent again."""
+        try:
+            if not await self._listener.take(event):
+                return ""
+        except TidelockError:  # not what a registry sends; the polls say so if they meet the same
+            return ""
         if event.asks_ack:
             query = urlencode({"watcher": self.watcher, "at": event.id})
             await acks.exchange("POST", f"watch/ack?{query}")
-        return True
+        return event.id
 
     def _path(self) -> str:
         query: list[tuple[str, str]] = [("watcher", self.watcher)]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tidelock import observe
-from tidelock.discovery.app import RegistryApp, is_loopback_name, operation_path
+from tidelock.discovery.app import RegistryApp, is_loopback_name, is_own_origin, operation_path
 from tidelock.discovery.codec import json
 from tidelock.discovery.instance import Instance
 from tidelock.discovery.operations import InstanceChanged
@@ -137,3 +137,22 @@ def test_callers_report_and_everybody_may_look() -> None:
 def test_pages_and_script_are_served(path: str) -> None:
     status, body = ask(an_app(), "GET", path)
     assert (status, bool(body)) == (200, True)
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_own"),
+    [
+        (None, True),
+        ("http://localhost:3000", True),
+        ("http://127.0.0.1:8761", True),
+        ("https://registry:1", True),
+        ("null", False),
+        ("", False),
+        ("https://evil.example", False),
+        ("http://localhost.evil.example", False),
+        ("file://", False),
+        ("chrome-extension://localhost", False),
+    ],
+)
+def test_pages_from_elsewhere_may_not_write(origin: str | None, is_own: bool) -> None:
+    assert is_own_origin(origin, frozenset({"registry"})) is is_own
