@@ -19,6 +19,7 @@ from tidelock.broker.log.memory_files import MemoryFiles, keep_everything, keep_
 from tidelock.broker.log.partition import Appended, Partition
 from tidelock.broker.log.recovery import Start
 from tidelock.broker.log.settings import LogSettings
+from tidelock.broker.log.transactions import Marker, read_marker
 
 __all__ = [
     "Appended",
@@ -34,6 +35,7 @@ __all__ = [
     "KeylessRecords",
     "LogSettings",
     "Logs",
+    "Marker",
     "MemoryFiles",
     "OpenReport",
     "Partition",
@@ -45,5 +47,6 @@ __all__ = [
     "keep_everything",
     "keep_nothing",
     "read_all",
+    "read_marker",
     "replace",
 ]

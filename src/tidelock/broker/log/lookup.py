@@ -101,7 +101,7 @@ def _batches_of(
     headers: Iterable[tuple[int, Header]], producer_id: int, epoch: int
 ) -> Iterator[ProducerBatch]:
     for _, header in headers:
-        if header[9] == producer_id and header[10] == epoch and not header[5] & CONTROL:
+        if header[9] == producer_id and header[10] == epoch and header[11] >= 0 and not header[5] & CONTROL:
             last = last_sequence_of(header[11], header[6])
             yield ProducerBatch(header[11], last, header[0], header[0] + header[6])
 

@@ -22,11 +22,12 @@ from tidelock.broker.log.clean_job import CleanJob
 from tidelock.broker.log.compaction import Bounds, LastOfProducer, bounds
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import Files
-from tidelock.broker.log.producer_state import MAX_SEQUENCE
+from tidelock.broker.log.producer_state import MAX_SEQUENCE, ProducerState
 from tidelock.broker.log.recovery import Recovered, Start, recover
 from tidelock.broker.log.retention import SegmentFacts, overdue
 from tidelock.broker.log.settings import LogSettings
 from tidelock.broker.log.stored_log import StoredLog
+from tidelock.broker.log.transactions import Marker, read_marker
 from tidelock.broker.log.validate import (
     COMPRESSION_MASK,
     CONTROL,
@@ -37,11 +38,21 @@ from tidelock.broker.log.validate import (
 from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import (
     CorruptMessage,
+    KafkaError,
     KafkaStorageError,
     OffsetOutOfRange,
     OutOfOrderSequenceNumber,
 )
-from tidelock.protocol.records import HEADER, set_log_append_time, set_offset_and_epoch
+from tidelock.protocol.records import (
+    ABORT,
+    COMMIT,
+    HEADER,
+    Producer,
+    build_control_batch,
+    iter_batches,
+    set_log_append_time,
+    set_offset_and_epoch,
+)
 
 HIGH_WATERMARK = -1
 
@@ -114,7 +125,15 @@ class Partition(StoredLog):
     @property
     def last_stable_offset(self) -> int:
         """Offsets below it belong to no open transaction."""
-        return self.log_end_offset
+        open_since = self._producers.open
+        if not open_since:
+            return self.log_end_offset
+        return max(next(iter(open_since.values())), self.log_start_offset)
+
+    @property
+    def producers(self) -> ProducerState:
+        """What is known of each producer; not to be changed."""
+        return self._producers
 
     # -- writing
 
@@ -125,7 +144,7 @@ class Partition(StoredLog):
             batches: writable; exactly one batch. Its base offset, leader epoch and, under LogAppendTime, its
                 timestamp and checksum are rewritten in place.
             now_ms: the broker's wall clock.
-            internal: written by the broker itself: control batches and any base offset are allowed.
+            internal: written by the broker itself: markers, any base offset and no sequence are allowed.
 
         Raises:
             CorruptMessage, InvalidRecord, MessageTooLarge, InvalidTimestamp, ...: the batch is not
@@ -166,9 +185,38 @@ class Partition(StoredLog):
         set_offset_and_epoch(batches, 0, base, self.leader_epoch)
         self.write(batches, last, newest, now_ms)
         if pid >= 0:
-            batch = None if bits & CONTROL else (first, (first + delta) & MAX_SEQUENCE, base, last)
-            self._producers.note(pid, epoch, batch, now_ms, bits & TRANSACTIONAL != 0)
+            if bits & CONTROL:
+                self._ended(batches, pid, epoch, base, now_ms)
+            else:
+                numbers = (first, (first + delta) & MAX_SEQUENCE if first >= 0 else first, base, last)
+                self._producers.note(pid, epoch, numbers, now_ms, bits & TRANSACTIONAL != 0)
         return Appended(base, last, stamp, self.log_start_offset, False)
+
+    def append_marker(self, marker: Marker, now_ms: int) -> Appended:
+        """End a producer's transaction in this partition; without an open one only its epoch is taken over.
+
+        Raises:
+            InvalidProducerEpoch, TransactionCoordinatorFenced: see ProducerState.check_marker.
+            KafkaStorageError: the disk refused; nothing was appended.
+        """
+        try:
+            self._producers.check_marker(marker)
+        except KafkaError as error:
+            error.where = f"{self.topic}-{self.index}"
+            raise
+        producer = Producer(marker.producer_id, marker.epoch)
+        kind = COMMIT if marker.commit else ABORT
+        batch = build_control_batch(
+            kind, producer, coordinator_epoch=marker.coordinator_epoch, timestamp=now_ms
+        )
+        return self.append(memoryview(batch), now_ms, internal=True)
+
+    def _ended(self, batch: memoryview, pid: int, epoch: int, offset: int, now_ms: int) -> None:
+        found = read_marker(batch)
+        if found is not None:
+            aborted = self._producers.end(Marker(pid, epoch, *found), offset, now_ms)
+            if aborted is not None:
+                self._active.aborted.append(aborted)
 
     def _refuse(self, batch: memoryview, now_ms: int, *, internal: bool) -> None:
         error = refusal(batch, self.settings, now_ms, internal=internal)
@@ -178,7 +226,7 @@ class Partition(StoredLog):
 
     def _known(self, pid: int, epoch: int, first: int, delta: int, bits: int) -> Appended | None:
         """Return where a producer's batch already is, or None for one that is due; raises for all others."""
-        last = (first + delta) & MAX_SEQUENCE
+        last = (first + delta) & MAX_SEQUENCE if first >= 0 else first
         producers = self._producers
         try:
             known = producers.check(pid, epoch, first, last, bits & TRANSACTIONAL != 0)
@@ -230,6 +278,23 @@ class Partition(StoredLog):
             return self._segments.read(offset, max_bytes, bound, end)
         except (OSError, CorruptLog) as error:
             raise self._unreadable(error) from error
+
+    def aborted_in(self, offset: int, data: bytes) -> list[tuple[int, int]]:
+        """Return (producer id, first offset) of the aborted transactions with records in what was read.
+
+        Args:
+            offset: what was asked for.
+            data: what `read` returned for it.
+        """
+        if not data or not self._segments.have_aborted:
+            return []
+        for header, _ in iter_batches(data):
+            end = header.last_offset + 1
+        return self._segments.aborted(offset, end)
+
+    def size_between(self, start: int, end: int) -> int:
+        """Return the bytes of the batches from the one that contains `start` to before the one of `end`."""
+        return self._segments.size_between(start, end, self.log_end_offset)
 
     def offset_for_timestamp(self, timestamp_ms: int) -> tuple[int, int] | None:
         """Return (timestamp, offset) of the first record that is not older than `timestamp_ms`, if any."""

@@ -1,13 +1,14 @@
 """What a partition remembers of each idempotent producer: its epoch and its last five batches.
 
 `check` decides (duplicate, in order, or refused) and changes nothing; `note` applies a batch that is in the
-log. Normal running and recovery use the same `note`. Memory is bounded by expiry: a producer that has been
+log, `end` the marker of a transaction. Normal running and recovery use the same `note` and `end`. Memory is bounded by expiry: a producer that has been
 silent for `producer.id.expiration.ms` is forgotten, and then any sequence is accepted from it.
 
 The silence is measured on the broker's clock. Kafka uses the batch's own timestamps, which forgets at once a
 producer that replays history; ours does not.
 
-Pure. Invariant: batches of one entry are consecutive and of the entry's epoch.
+Pure. Invariants: batches of one entry are consecutive and of the entry's epoch; `open` has exactly the
+producers with an open transaction, the oldest first.
 
 Source: Kafka `ProducerStateManager`, `ProducerStateEntry`, `ProducerAppendInfo`; KIP-98.
 """
@@ -18,11 +19,13 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
+from tidelock.broker.log.transactions import AbortedTransaction, Marker
 from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import (
     InvalidProducerEpoch,
     InvalidTxnState,
     OutOfOrderSequenceNumber,
+    TransactionCoordinatorFenced,
 )
 
 REMEMBERED_BATCHES = 5
@@ -80,15 +83,22 @@ class ProducerEntry:
 
 
 def last_sequence_of(first_sequence: int, last_offset_delta: int) -> int:
-    """Return a batch's last sequence number; after 2^31-1 comes 0."""
+    """Return a batch's last sequence number; after 2^31-1 comes 0. -1 for a batch without sequences."""
+    if first_sequence < 0:
+        return NO_SEQUENCE
     return (first_sequence + last_offset_delta) & MAX_SEQUENCE
 
 
 class ProducerState:
-    """All producers of one partition."""
+    """All producers of one partition.
+
+    Attributes:
+        open: producer id -> first offset of its open transaction, in the order of these offsets.
+    """
 
     def __init__(self) -> None:
         self._entries: dict[int, ProducerEntry] = {}
+        self.open: dict[int, int] = {}
 
     def __len__(self) -> int:
         return len(self._entries)
@@ -111,6 +121,9 @@ class ProducerState:
     ) -> ProducerBatch | None:
         """Decide about a client's batch; change nothing.
 
+        Args:
+            first_sequence: -1 for the broker's own transactional batches, which have epochs but no order.
+
         Returns:
             ProducerBatch: the batch is already in the log: answer with its offsets.
             None: append it.
@@ -123,7 +136,9 @@ class ProducerState:
         entry = self._entries.get(producer_id)
         if entry is None:
             return None  # expired, deleted or new: any sequence is the first one
-        if entry.epoch != epoch:
+        if first_sequence == NO_SEQUENCE:
+            self._check_epoch(producer_id, entry.epoch, epoch)
+        elif entry.epoch != epoch:
             self._check_new_epoch(producer_id, entry.epoch, epoch, first_sequence)
         elif first_sequence != (entry.last_sequence + 1) & MAX_SEQUENCE:
             for batch in entry.batches:
@@ -137,25 +152,68 @@ class ProducerState:
             raise InvalidTxnState(f"producer {producer_id} wrote outside its open transaction")
         return None
 
-    def _check_new_epoch(self, producer_id: int, known: int, epoch: int, first_sequence: int) -> None:
+    def _check_epoch(self, producer_id: int, known: int, epoch: int) -> None:
         if epoch < known:
             raise InvalidProducerEpoch(
                 f"producer {producer_id} wrote with epoch {epoch} after epoch {known} had begun"
             )
+
+    def _check_new_epoch(self, producer_id: int, known: int, epoch: int, first_sequence: int) -> None:
+        self._check_epoch(producer_id, known, epoch)
         if first_sequence != 0:
             raise OutOfOrderSequenceNumber(
                 f"producer {producer_id} began epoch {epoch} with sequence {first_sequence} instead of 0"
             )
 
+    def check_marker(self, marker: Marker) -> None:
+        """Decide about a transaction's marker; change nothing.
+
+        Raises:
+            InvalidProducerEpoch: a newer incarnation of the producer has written, or (strict) the marker
+                belongs to an earlier transaction than the open one.
+            TransactionCoordinatorFenced: a newer coordinator has written markers for this producer.
+        """
+        entry = self._entries.get(marker.producer_id)
+        if entry is None:
+            return
+        stale = marker.strict and marker.epoch == entry.epoch and entry.transaction_start != NO_OFFSET
+        if marker.epoch < entry.epoch or stale:
+            raise InvalidProducerEpoch(
+                f"a marker of producer {marker.producer_id} has epoch {marker.epoch} after {entry.epoch}"
+            )
+        if marker.coordinator_epoch < entry.coordinator_epoch:
+            raise TransactionCoordinatorFenced(
+                f"a marker for producer {marker.producer_id} came from coordinator epoch"
+                f" {marker.coordinator_epoch}, the last was {entry.coordinator_epoch}"
+            )
+
     def note(
-        self,
-        producer_id: int,
-        epoch: int,
-        batch: Numbers | None,
-        now_ms: int,
-        transactional: bool = False,
+        self, producer_id: int, epoch: int, batch: Numbers, now_ms: int, transactional: bool = False
     ) -> None:
-        """Apply a batch that is in the log; None is a control batch, which ends the open transaction."""
+        """Apply a data batch that is in the log."""
+        entry = self._entry(producer_id, epoch, now_ms)
+        if batch[0] != NO_SEQUENCE:
+            entry.last_sequence = batch[1]
+            batches = entry.batches
+            batches.append(batch)
+            if len(batches) > REMEMBERED_BATCHES:
+                del batches[0]
+        if transactional and entry.transaction_start == NO_OFFSET:
+            entry.transaction_start = self.open[producer_id] = batch[2]
+
+    def end(self, marker: Marker, offset: int, now_ms: int) -> AbortedTransaction | None:
+        """Apply a marker that is in the log at `offset`; returns the transaction if it aborted one."""
+        entry = self._entry(marker.producer_id, marker.epoch, now_ms)
+        entry.coordinator_epoch = marker.coordinator_epoch
+        entry.transaction_start = NO_OFFSET
+        first = self.open.pop(marker.producer_id, None)
+        if first is None or marker.commit:
+            return None
+        stable = next(iter(self.open.values()), offset + 1)
+        return AbortedTransaction(marker.producer_id, first, offset, stable)
+
+    def _entry(self, producer_id: int, epoch: int, now_ms: int) -> ProducerEntry:
+        """The entry of a producer that has just written with `epoch`."""
         entry = self._entries.get(producer_id)
         if entry is None:
             entry = self._entries[producer_id] = ProducerEntry(epoch, now_ms)
@@ -165,16 +223,7 @@ class ProducerState:
             entry.batches = []
             entry.restored = False
         entry.last_seen_ms = now_ms
-        if batch is None:
-            entry.transaction_start = NO_OFFSET
-            return
-        entry.last_sequence = batch[1]
-        batches = entry.batches
-        batches.append(batch)
-        if len(batches) > REMEMBERED_BATCHES:
-            del batches[0]
-        if transactional and entry.transaction_start == NO_OFFSET:
-            entry.transaction_start = batch[2]
+        return entry
 
     def expire(self, now_ms: int, expiration_ms: int) -> int:
         """Forget producers silent for `expiration_ms` and without an open transaction; returns how many."""
@@ -226,6 +275,8 @@ class ProducerState:
             if last_sequence != NO_SEQUENCE:
                 first = first_sequence_of(last_sequence, delta)
                 entry.batches.append(ProducerBatch(first, last_sequence, last_offset - delta, last_offset))
+        started = [(e.transaction_start, pid) for pid, e in state.items() if e.transaction_start != NO_OFFSET]
+        state.open = {producer_id: start for start, producer_id in sorted(started)}
         return state
 
 

@@ -4,7 +4,7 @@ After a crash every batch from the segment that holds the recovery point on is c
 point the first bad byte is a write that never finished: the log is cut there, and says so. Before it the
 bytes had been made durable, so a bad one is damage: the partition stays closed and untouched
 (`CorruptLog`). While scanning, indexes, producer state and leader epochs are built by the same `account`,
-`note` and `assign` that an append uses.
+`note`, `end` and `assign` that an append uses.
 
 May import segments, producer state, epochs and the `Files` seam. Invariant: but for a compaction that was
 committed, which is completed first, nothing is changed on disk until the scan has shown that no byte before
@@ -26,11 +26,14 @@ from tidelock.broker.log.producer_state import ProducerBatch, ProducerState, las
 from tidelock.broker.log.scan import LENGTH_OVERHEAD, Header, Scan
 from tidelock.broker.log.segment import Segment, name_of
 from tidelock.broker.log.settings import LogSettings
+from tidelock.broker.log.transactions import TXN_INDEX, Marker, TransactionIndex, read_marker
+from tidelock.protocol.error_codes import CorruptMessage, InvalidRecord
 
 EPOCHS_FILE = "leader-epoch-checkpoint"
 LOG_NAME = re.compile(r"^\d{20}\.log$")
 SNAPSHOT_NAME = re.compile(r"^\d{20}\.snapshot$")
-INDEX_SUFFIXES = (".index", ".timeindex", ".txnindex")
+INDEX_SUFFIXES = (".index", ".timeindex", TXN_INDEX)
+MAX_OFFSET = 2**63 - 1
 
 CONTROL = 0x20
 TRANSACTIONAL = 0x10
@@ -116,7 +119,7 @@ class Recovery:
         if epochs is None or end is None:
             return False
         producers = self._read_snapshot(end) if end else ProducerState()
-        if producers is None:
+        if producers is None or not all(map(self._load_aborted, range(len(found.segments)))):
             return False
         found.epochs, found.log_end_offset, found.producers, found.clean = epochs, end, producers, True
         return True
@@ -140,6 +143,7 @@ class Recovery:
         found = self._found
         epochs = self._read_epochs()
         first = self._first_to_scan() if epochs is not None else 0
+        first = next((number for number in range(first) if not self._load_aborted(number)), first)
         first = self._load_producers(first)
         found.epochs = epochs or LeaderEpochs()
         found.log_end_offset = self._start.log_start_offset
@@ -183,6 +187,14 @@ class Recovery:
             )
         return 0
 
+    def _load_aborted(self, number: int) -> bool:
+        """Load a segment's index of aborted transactions, if it has one; False when that is damaged."""
+        segments = self._found.segments
+        if name_of(segments[number].base_offset, TXN_INDEX) not in self._names:
+            return True
+        last = number + 1 == len(segments)
+        return segments[number].load_aborted(MAX_OFFSET if last else segments[number + 1].base_offset)
+
     def _scan_segment(self, segment: Segment) -> tuple[str | None, int]:
         found = self._found
         gaps = self._settings.compacts or self._start.compacted
@@ -193,29 +205,34 @@ class Recovery:
         epoch = found.epochs.epoch_at(expected - 1)
         scan = Scan(self._files, segment.path, size, segment.base_offset, gaps=gaps, epoch=epoch)
         segment.reset()
-        for _, header in scan:
+        segment.aborted = TransactionIndex()
+        for position, header in scan:
             segment.account(header[1] + LENGTH_OVERHEAD, header[0] + header[6], header[8])
             if header[2] != epoch:
                 epoch = header[2]
                 found.epochs.assign(epoch, header[0])
             if header[9] >= 0:
-                self._note(header)
+                self._note(segment, position, header)
         found.log_end_offset = max(scan.expected_offset, segment.base_offset)
         found.scanned_bytes += size
         return scan.problem, scan.position
 
-    def _note(self, header: Header) -> None:
+    def _note(self, segment: Segment, position: int, header: Header) -> None:
         base_offset, attributes, delta = header[0], header[5], header[6]
         producer_id, epoch, first_sequence = header[9], header[10], header[11]
+        producers = self._found.producers
+        if attributes & CONTROL:
+            marker = _marker_in(segment.batch(position, header))
+            if marker is not None:
+                ended = Marker(producer_id, epoch, *marker)
+                aborted = producers.end(ended, base_offset, self._now_ms)
+                if aborted is not None:
+                    segment.aborted.append(aborted)
+            return
         last_sequence = last_sequence_of(first_sequence, delta)
         batch = ProducerBatch(first_sequence, last_sequence, base_offset, base_offset + delta)
-        self._found.producers.note(
-            producer_id,
-            epoch,
-            None if attributes & CONTROL else batch,
-            self._now_ms,
-            transactional=bool(attributes & TRANSACTIONAL),
-        )
+        transactional = bool(attributes & TRANSACTIONAL)
+        producers.note(producer_id, epoch, batch, self._now_ms, transactional)
 
     def _cut(self, number: int, position: int, problem: str) -> None:
         """End the log at a bad byte, unless it lies where every byte had been made durable."""
@@ -271,3 +288,11 @@ class Recovery:
         if name not in self._names:
             return None
         return ProducerState.from_snapshot(read_all(self._files, f"{self._folder}/{name}"))
+
+
+def _marker_in(batch: bytes) -> tuple[bool, int] | None:
+    """What a control batch says; one that is not readable ends nothing, as when it was written."""
+    try:
+        return read_marker(batch)
+    except (CorruptMessage, InvalidRecord):
+        return None

@@ -1,4 +1,4 @@
-"""One segment of a partition's log: a `.log` file and its two sparse indexes.
+"""One segment of a partition's log: a `.log` file, its two sparse indexes and its aborted transactions.
 
 Only the newest segment of a partition is open for appending; sealed ones read their indexes on first use. The
 same `account` keeps size, indexes and greatest timestamp for an append, a recovery scan and an index rebuild.
@@ -18,6 +18,7 @@ from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import File, Files, read_all, replace
 from tidelock.broker.log.index import TIME_ENTRY, OffsetIndex, TimeIndex
 from tidelock.broker.log.scan import LENGTH_OVERHEAD, MAGIC, MAX_RELATIVE_OFFSET, Header, Scan
+from tidelock.broker.log.transactions import TXN_INDEX, TransactionIndex
 from tidelock.protocol.records import HEADER
 
 NO_TIMESTAMP = -1
@@ -50,6 +51,7 @@ class Segment:
         "_time_index",
         "_timed",
         "_unindexed",
+        "aborted",
         "base_offset",
         "created_ms",
         "folder",
@@ -67,6 +69,7 @@ class Segment:
         self.path = self._sibling(".log")
         self.size = 0
         self.created_ms: int | None = None
+        self.aborted = TransactionIndex()
         self._interval = index_interval_bytes
         self._file: File | None = None
         self._starts: dict[int, int] = {}
@@ -140,7 +143,21 @@ class Segment:
             path = self._sibling(suffix)
             replace(self._files, path, content.to_bytes(), durable=False)
             written.append(path)
+        if len(self.aborted) or name_of(self.base_offset, TXN_INDEX) in self._files.list(self.folder):
+            replace(self._files, self._sibling(TXN_INDEX), self.aborted.to_bytes(), durable=False)
+            written.append(self._sibling(TXN_INDEX))
         return written
+
+    def load_aborted(self, end_offset: int) -> bool:
+        """Read the index of aborted transactions; False when its file is not what it should be.
+
+        Args:
+            end_offset: of the segment.
+        """
+        data = read_all(self._files, self._sibling(TXN_INDEX))
+        index = TransactionIndex.from_bytes(data, self.base_offset, end_offset)
+        self.aborted = index or TransactionIndex()
+        return index is not None
 
     def seal(self) -> None:
         """Close the file; the segment is only read from now on."""
@@ -162,7 +179,7 @@ class Segment:
         self.seal()
         self._files.remove(self.path)
         names = self._files.list(self.folder)
-        for suffix in (".index", ".timeindex", ".txnindex", ".snapshot"):
+        for suffix in (".index", ".timeindex", TXN_INDEX, ".snapshot"):
             if name_of(self.base_offset, suffix) in names:
                 self._files.remove(self._sibling(suffix))
 

@@ -75,6 +75,32 @@ class Segments:
                 return data
         return b""
 
+    @property
+    def have_aborted(self) -> bool:
+        """Whether any transaction whose marker is still there was aborted."""
+        return any(len(segment.aborted) for segment in self._all)
+
+    def aborted(self, start: int, end: int) -> list[tuple[int, int]]:
+        """Return (producer id, first offset) of the aborted transactions with records in `start` to `end`."""
+        found: list[tuple[int, int]] = []
+        for number in range(max(bisect_right(self._bases, start) - 1, 0), len(self._all)):
+            if self._all[number].aborted.collect(start, end, found):
+                break
+        return found
+
+    def size_between(self, start: int, end: int, log_end_offset: int) -> int:
+        """Return the bytes of the batches from the one that contains `start` to before the one of `end`."""
+        size = 0
+        for number in range(max(bisect_right(self._bases, start) - 1, 0), len(self._all)):
+            segment = self._all[number]
+            if segment.base_offset >= end:
+                break
+            first = segment.locate(start) if start > segment.base_offset else 0
+            is_last = number + 1 == len(self._all)
+            segment_end = log_end_offset if is_last else self._bases[number + 1]
+            size += (segment.size if end >= segment_end else segment.locate(end)) - first
+        return size
+
     def begin(self, segment: Segment) -> None:
         """Seal the active segment and make `segment` the active one."""
         sealed = self.active

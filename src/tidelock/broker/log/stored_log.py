@@ -173,6 +173,8 @@ class StoredLog:
                 ) from error
             self.log_start_offset = max(self.log_start_offset, self._segments.base_offset)
         if count:
+            self._changed = True
+            self._unflushed.add(self.folder)
             self._epochs.truncate_start(self.log_start_offset)
 
     # -- compaction

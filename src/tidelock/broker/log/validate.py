@@ -36,7 +36,7 @@ def refusal(batch: memoryview, settings: LogSettings, now_ms: int, *, internal: 
         batch: what the client sent for one partition.
         settings: the topic's.
         now_ms: the broker's wall clock.
-        internal: written by the broker itself: control batches and any base offset are allowed.
+        internal: written by the broker itself: control batches, any base offset and no sequence are allowed.
     """
     size = len(batch)
     if size < HEADER.size:
@@ -80,17 +80,12 @@ def _wrong_checksum(batch: memoryview, crc: int) -> KafkaError | None:
 
 def _wrong_fields(header: tuple[int, ...]) -> KafkaError | None:
     attributes, delta, count = header[5], header[6], header[12]
-    producer_id, producer_epoch, first_sequence = header[9], header[10], header[11]
     if count < 1:
         return InvalidRecord(f"the batch has {count} records")
     if count != delta + 1:
         return InvalidRecord(f"the batch counts {count} records, its last offset delta is {delta}")
     if attributes & COMPRESSION_MASK > LAST_COMPRESSION:
         return UnsupportedCompressionType(f"compression type {attributes & COMPRESSION_MASK} is unknown")
-    if producer_id >= 0 and not attributes & CONTROL and (producer_epoch < 0 or first_sequence < 0):
-        return InvalidRecord(
-            f"producer {producer_id} sent epoch {producer_epoch}, sequence {first_sequence}: below 0"
-        )
     return None
 
 
@@ -99,6 +94,11 @@ def _not_for_clients(header: tuple[int, ...]) -> KafkaError | None:
         return InvalidRecord(f"the batch's base offset must be 0, it is {header[0]}")
     if header[5] & CONTROL:
         return InvalidRecord("clients must not write control batches")
+    producer_id, producer_epoch, first_sequence = header[9:12]
+    if producer_id >= 0 and (producer_epoch < 0 or first_sequence < 0):
+        return InvalidRecord(
+            f"producer {producer_id} sent epoch {producer_epoch}, sequence {first_sequence}: below 0"
+        )
     return None
 
 

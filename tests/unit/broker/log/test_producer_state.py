@@ -3,7 +3,13 @@
 import pytest
 
 from tidelock.broker.log.producer_state import MAX_SEQUENCE, ProducerBatch, ProducerState
-from tidelock.protocol.error_codes import InvalidProducerEpoch, InvalidTxnState, OutOfOrderSequenceNumber
+from tidelock.broker.log.transactions import Marker
+from tidelock.protocol.error_codes import (
+    InvalidProducerEpoch,
+    InvalidTxnState,
+    OutOfOrderSequenceNumber,
+    TransactionCoordinatorFenced,
+)
 
 PID = 7
 
@@ -78,8 +84,52 @@ def test_a_plain_batch_inside_the_producers_transaction_is_refused_until_a_marke
     assert found.check(PID, 0, 10, 19, transactional=True) is None
     with pytest.raises(InvalidTxnState):
         found.check(PID, 0, 10, 19)
-    found.note(PID, 0, None, 1_000)
+    assert found.end(Marker(PID, 0, True, 0), 20, 1_000) is None
     assert found.check(PID, 0, 10, 19) is None
+
+
+def test_an_aborted_transaction_says_what_was_decided_after_it() -> None:
+    found = state(0, transactional=True)
+    found.note(8, 0, ProducerBatch(0, 0, 30, 30), 1_000, transactional=True)
+    assert list(found.open) == [PID, 8]
+    assert found.end(Marker(8, 0, False, 0), 31, 1_000) == (8, 30, 31, 0)
+    assert found.end(Marker(8, 0, False, 0), 32, 1_000) is None
+    assert found.end(Marker(PID, 0, False, 0), 33, 1_000) == (PID, 0, 33, 34)
+    assert found.open == {}
+
+
+def test_a_marker_of_an_older_epoch_or_coordinator_is_refused() -> None:
+    found = state(0, epoch=3, transactional=True)
+    with pytest.raises(InvalidProducerEpoch):
+        found.check_marker(Marker(PID, 2, True, 5))
+    found.check_marker(Marker(PID, 3, True, 5))
+    with pytest.raises(InvalidProducerEpoch):
+        found.check_marker(Marker(PID, 3, True, 5, strict=True))
+    found.end(Marker(PID, 4, True, 5), 20, 1_000)
+    found.check_marker(Marker(PID, 4, True, 5, strict=True))  # the same again, after a crash
+    with pytest.raises(TransactionCoordinatorFenced):
+        found.check_marker(Marker(PID, 4, True, 4))
+
+
+def test_a_batch_without_sequence_has_an_epoch_but_no_order() -> None:
+    found = state(0, epoch=3)
+    assert found.check(PID, 3, -1, -1, transactional=True) is None
+    found.note(PID, 3, ProducerBatch(-1, -1, 50, 50), 1_000, transactional=True)
+    assert found.check(PID, 3, 10, 19, transactional=True) is None
+    with pytest.raises(InvalidProducerEpoch):
+        found.check(PID, 2, -1, -1, transactional=True)
+
+
+def test_open_transactions_survive_a_snapshot_in_order() -> None:
+    found = state(0, transactional=True)
+    found.note(3, 0, ProducerBatch(0, 0, 30, 30), 1_000, transactional=True)
+    found.end(Marker(PID, 0, False, 7), 31, 1_000)
+    found.note(PID, 0, ProducerBatch(10, 10, 32, 32), 1_000, transactional=True)
+    again = ProducerState.from_snapshot(found.to_snapshot())
+    assert again is not None
+    assert list(again.open.items()) == [(3, 30), (PID, 32)]
+    with pytest.raises(TransactionCoordinatorFenced):
+        again.check_marker(Marker(PID, 0, True, 6))
 
 
 def test_a_silent_producer_is_forgotten_and_one_in_a_transaction_is_not() -> None:
