@@ -1,8 +1,9 @@
 """What a partition remembers of each idempotent producer: its epoch and its last five batches.
 
 `check` decides (duplicate, in order, or refused) and changes nothing; `note` applies a batch that is in the
-log, `end` the marker of a transaction. Normal running and recovery use the same `note` and `end`. Memory is bounded by expiry: a producer that has been
-silent for `producer.id.expiration.ms` is forgotten, and then any sequence is accepted from it.
+log, `end` the marker of a transaction. Normal running and recovery use the same `note` and `end`. Memory is
+bounded by expiry: a producer that has been silent for `producer.id.expiration.ms` is forgotten, and then any
+sequence is accepted from it.
 
 The silence is measured on the broker's clock. Kafka uses the batch's own timestamps, which forgets at once a
 producer that replays history; ours does not.
@@ -119,10 +120,9 @@ class ProducerState:
         last_sequence: int,
         transactional: bool = False,
     ) -> ProducerBatch | None:
-        """Decide about a client's batch; change nothing.
+        """Decide about a batch; change nothing.
 
-        Args:
-            first_sequence: -1 for the broker's own transactional batches, which have epochs but no order.
+        The broker's own transactional batches have the sequence -1: epochs, but no order.
 
         Returns:
             ProducerBatch: the batch is already in the log: answer with its offsets.
