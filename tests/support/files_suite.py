@@ -110,7 +110,7 @@ class FilesSuite:
         work = threading.Thread(target=_sync_and_replace, args=(files, failures))
         work.start()
         number = 0
-        while work.is_alive() or number < 50:
+        while (work.is_alive() and number < 2_000) or number < 50:
             name = f"d/{number}"
             file = files.open(name)
             file.append(b"x")

@@ -12,6 +12,7 @@ from tidelock.broker.groups.records import GroupRecord, decode, encode
 from tidelock.broker.groups.state import Group
 from tidelock.broker.instant import Instant
 from tidelock.protocol.error_codes import KafkaError, KafkaStorageError
+from tidelock.protocol.records import NO_PRODUCER, Producer
 
 GROUP = "g"
 START_MS = 1_700_000_000_000
@@ -52,17 +53,18 @@ class GroupKit:
     def _coordinator(self) -> GroupCoordinator:
         return GroupCoordinator(self.rules, self._append, retention_ms=3_600_000)
 
-    def _append(self, records: Sequence[GroupRecord], now: Instant) -> None:
+    def _append(self, records: Sequence[GroupRecord], now: Instant, producer: Producer = NO_PRODUCER) -> int:
         if self.disk_full:
             raise KafkaStorageError("no space")
         self.journal += [encode(one) for one in records]
+        return len(self.journal) - len(records)
 
     def restart(self) -> None:
         self.coordinator = self._coordinator()
-        for key, value in self.journal:
+        for number, (key, value) in enumerate(self.journal):
             record = decode(key, value)
             assert record is not None
-            self.coordinator.apply(record)
+            self.coordinator.apply(record, number)
         self.coordinator.loaded(self.now)
 
     @property

@@ -6,7 +6,7 @@ import random
 from typing import Any, TypeVar
 
 from tidelock.broker.instant import Instant
-from tidelock.broker.log import MemoryFiles
+from tidelock.broker.log import MemoryFiles, keep_everything
 from tidelock.broker.node import Node
 from tidelock.broker.purgatory import Parked
 from tidelock.broker.settings import BrokerSettings
@@ -46,6 +46,11 @@ class MemoryBroker:
             assert self.node.close() == []
         else:
             self.files.crash()
+        self.open()
+
+    def kill(self) -> None:
+        """Die and start again; unlike a power loss, that leaves everything that was written."""
+        self.files.crash(keep_everything)
         self.open()
 
     def advance(self, seconds: float) -> None:

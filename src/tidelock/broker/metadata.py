@@ -23,7 +23,8 @@ from tidelock.protocol.checksum import crc32c
 SNAPSHOT_BYTES = 1 << 20
 LOG_NAME = "metadata.log"
 OFFSETS_TOPIC = "__consumer_offsets"
-INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, "__transaction_state", "__share_group_state"})
+TRANSACTIONS_TOPIC = "__transaction_state"
+INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"})
 _FRAME = struct.Struct(">II")
 
 

@@ -25,21 +25,20 @@ from tidelock.broker.apis.closing import CloseConnection
 from tidelock.broker.apis.registry import BY_KEY, handler
 from tidelock.broker.groups.classic import ClassicRules
 from tidelock.broker.groups.coordinator import GroupCoordinator
-from tidelock.broker.groups.records import decode
 from tidelock.broker.instant import Instant
-from tidelock.broker.log import Files, FlushJob, OpenReport, Partition
-from tidelock.broker.metadata import OFFSETS_TOPIC, ClusterNamed, MetadataLog
+from tidelock.broker.log import Files, FlushJob, OpenReport
+from tidelock.broker.metadata import ClusterNamed, MetadataLog
 from tidelock.broker.purgatory import Parked, ParkedFetch
+from tidelock.broker.read_back import read_back
 from tidelock.broker.settings import BrokerSettings
 from tidelock.broker.state import BrokerState, Chunks, ParkedGroup
+from tidelock.broker.transactions.coordinator import TransactionCoordinator, TransactionLimits
 from tidelock.protocol.apis import request_class
 from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.protocol.frame import read_request_header
 from tidelock.protocol.primitives import MalformedMessage, skip_tags
-from tidelock.protocol.records import iter_batches, iter_records
 
 PRODUCE, FETCH, API_VERSIONS = 0, 1, 18
-READ_BACK_BYTES = 1 << 20
 # How often sealed segments are flushed under the policy `os`, in seconds.
 SEALED_FLUSH_INTERVAL = 1.0
 
@@ -76,6 +75,9 @@ class Node:
         self._periodic: dict[Callable[[Instant], object], float] = {
             self._retention: settings.log_retention_check_interval_ms / 1000,
             self._expire_offsets: settings.offsets_retention_check_interval_ms / 1000,
+            self._expire_transactional_ids: (
+                settings.transaction_remove_expired_transaction_cleanup_interval_ms / 1000
+            ),
         }
         self._due = {act: now.monotonic + every for act, every in self._periodic.items()}
         self.flush_interval = (
@@ -115,10 +117,11 @@ class Node:
             lambda: _uuid(new_bytes(16)),
         )
         state.groups = GroupCoordinator(rules, state.journal, settings.offsets_retention_minutes * 60_000)
-        offsets = state.partitions.get(OFFSETS_TOPIC, [None])[0]
-        if offsets is not None:
-            _read_back(offsets, state.groups)
-        state.groups.loaded(now)
+        limits = TransactionLimits(
+            settings.transaction_max_timeout_ms, settings.transactional_id_expiration_ms
+        )
+        state.transactions = TransactionCoordinator(state, limits)
+        read_back(state, now)
         return cls(state, report, now)
 
     # -- requests -----------------------------------------------------------------------------------
@@ -179,7 +182,7 @@ class Node:
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise MalformedMessage(f"a request is cut short or garbled: {error}") from error
         if isinstance(reply, ParkedFetch):
-            self.state.purgatory.park(reply)
+            self.state.park(reply, reply.committed)
             self.has_new_deadlines = True
         return reply
 
@@ -223,7 +226,9 @@ class Node:
 
     def wake_at(self) -> float:
         """When `tick` is due; monotonic seconds."""
-        return min(self.state.purgatory.wake_at(), self.state.groups.wake_at(), *self._due.values())
+        state = self.state
+        own = min(self._due.values())
+        return min(state.purgatory.wake_at(), state.groups.wake_at(), state.transactions.wake_at(), own)
 
     def tick(self, now: Instant) -> None:
         """Let time act."""
@@ -231,6 +236,7 @@ class Node:
         before = state.append_count
         state.wake(state.purgatory.overdue(now.monotonic))
         state.answer_groups(state.groups.tick(now))
+        state.transactions.tick(now)
         for act, due in self._due.items():
             if due <= now.monotonic:
                 self._due[act] = now.monotonic + self._periodic[act]
@@ -245,6 +251,9 @@ class Node:
 
     def _expire_offsets(self, now: Instant) -> None:
         self.state.groups.expire_offsets(now)
+
+    def _expire_transactional_ids(self, now: Instant) -> None:
+        self.state.transactions.expire(now)
 
     # -- durability ---------------------------------------------------------------------------------
 
@@ -293,19 +302,3 @@ class Node:
 def _uuid(raw: bytes) -> str:
     text = raw.hex()
     return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-def _read_back(partition: Partition, groups: GroupCoordinator) -> None:
-    """Let the coordinator apply everything that `__consumer_offsets` holds."""
-    offset = partition.log_start_offset
-    while offset < partition.log_end_offset:
-        data = partition.read(offset, READ_BACK_BYTES)
-        if not data:
-            return
-        for header, position in iter_batches(data):
-            if not header.is_control:
-                for record in iter_records(data, position):
-                    found = decode(record.key or b"", record.value)
-                    if found is not None:
-                        groups.apply(found)
-            offset = header.last_offset + 1

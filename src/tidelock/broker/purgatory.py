@@ -14,6 +14,7 @@ import heapq
 import itertools
 import math
 from collections.abc import Callable, Hashable, Iterable
+from typing import Any
 
 
 class Parked:
@@ -37,9 +38,12 @@ class ParkedFetch(Parked):
         missing: bytes until its min.bytes are reached, >= 1.
         deadline: monotonic seconds; it is answered then with what there is.
         answer: builds the reply from the partitions' state at that time.
+
+    Attributes:
+        committed: partitions of which only decided records count.
     """
 
-    __slots__ = ("answer", "deadline", "keys", "missing")
+    __slots__ = ("answer", "committed", "deadline", "keys", "missing")
 
     def __init__(
         self,
@@ -53,6 +57,7 @@ class ParkedFetch(Parked):
         self.missing = missing
         self.deadline = deadline
         self.answer = answer
+        self.committed: tuple[Any, ...] = ()
 
 
 class Purgatory:

@@ -135,6 +135,15 @@ class BrokerSettings(Settings):
         default=DAY_MS, at_least=1, importance=LOW, doc="Idle time after which a producer id is forgotten."
     )
     transaction_max_timeout_ms: int = key(default=900_000, at_least=1, doc="Longest transaction timeout.")
+    transactional_id_expiration_ms: int = key(
+        default=7 * DAY_MS, at_least=1, doc="Idle time after which a transactional id is forgotten."
+    )
+    transaction_remove_expired_transaction_cleanup_interval_ms: int = key(
+        default=3_600_000, at_least=1, importance=LOW, doc="How often such ids are looked for."
+    )
+    transaction_state_log_num_partitions: int = key(
+        default=1, at_least=1, at_most=1, doc="Partitions of __transaction_state."
+    )
 
 
 class TopicSettings(Settings):

@@ -17,10 +17,11 @@ from tidelock.broker.groups.coordinator import GroupCoordinator
 from tidelock.broker.groups.outcome import Joined, Synced
 from tidelock.broker.groups.records import GroupRecord, encode
 from tidelock.broker.instant import Instant
-from tidelock.broker.log import Files, Logs, LogSettings, OpenReport, Partition
+from tidelock.broker.log import MARKER_BYTES, Files, Logs, LogSettings, Marker, OpenReport, Partition
 from tidelock.broker.metadata import (
     INTERNAL_TOPICS,
     OFFSETS_TOPIC,
+    TRANSACTIONS_TOPIC,
     MetadataLog,
     MetadataRecord,
     PartitionsAdded,
@@ -32,8 +33,11 @@ from tidelock.broker.metadata import (
 )
 from tidelock.broker.purgatory import Parked, ParkedFetch, Purgatory
 from tidelock.broker.settings import BrokerSettings
+from tidelock.broker.transactions.coordinator import TransactionCoordinator
+from tidelock.broker.transactions.records import encode_key, encode_value
+from tidelock.broker.transactions.state import Transaction
 from tidelock.protocol import error_codes as errors
-from tidelock.protocol.records import Record, build_batch
+from tidelock.protocol.records import NO_PRODUCER, Producer, Record, build_batch
 
 Chunks: TypeAlias = list[bytes | bytearray | memoryview]
 
@@ -41,6 +45,7 @@ PRODUCER_ID_BLOCK = 1000
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 # Segments are small, because only sealed ones are compacted and a start reads all of them back.
 _OFFSETS_CONFIGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "4194304"}
+_TRANSACTIONS_CONFIGS = {**_OFFSETS_CONFIGS, "compression.type": "uncompressed"}
 
 
 class ParkedGroup(Parked):
@@ -81,6 +86,7 @@ class BrokerState:
         self.logs = Logs(files, self.log_settings)
         self.new_bytes = new_bytes
         self.groups: GroupCoordinator
+        self.transactions: TransactionCoordinator
         self.purgatory = Purgatory()
         self.partitions: dict[str, list[Partition | None]] = {}
         self.endpoint = ("127.0.0.1", 9092)
@@ -88,6 +94,7 @@ class BrokerState:
         self.unflushed: dict[Partition, None] = {}
         self.append_count = 0
         self.understaffed: set[str] = set()
+        self._stable_seen: dict[Partition, int] = {}
         self._next_producer_id = self.image.producer_ids_end
 
     # -- looking up ---------------------------------------------------------------------------------
@@ -213,6 +220,8 @@ class BrokerState:
         for index, partition in enumerate(self.partitions.pop(name, [])):
             if partition is not None:
                 self.wake(self.purgatory.disturbed(partition))
+                self.wake(self.purgatory.disturbed(stable_key(partition)))
+                self._stable_seen.pop(partition, None)
                 self.unflushed.pop(partition, None)
             self.logs.delete(name, index)
         self.groups.forget_topic(name, now)
@@ -250,6 +259,25 @@ class BrokerState:
         self.unflushed[partition] = None
         if partition in self.purgatory.waiting:
             self.wake(self.purgatory.appended(partition, size))
+        if self._stable_seen and partition in self._stable_seen:
+            self._stable_moved(partition)
+
+    def park(self, fetch: ParkedFetch, committed: Sequence[Partition]) -> None:
+        """Let a fetch wait; `committed` are the partitions of which only decided records count for it."""
+        for partition in committed:
+            self._stable_seen.setdefault(partition, partition.last_stable_offset)
+        self.purgatory.park(fetch)
+
+    def _stable_moved(self, partition: Partition) -> None:
+        """Readers of committed data wait here; tell them how much has been decided since they last looked."""
+        key = stable_key(partition)
+        if key not in self.purgatory.waiting:
+            del self._stable_seen[partition]
+            return
+        seen, stable = self._stable_seen[partition], partition.last_stable_offset
+        if stable > seen:
+            self._stable_seen[partition] = stable
+            self.wake(self.purgatory.appended(key, partition.size_between(seen, stable)))
 
     def wake(self, fetches: Sequence[ParkedFetch]) -> None:
         """Answer parked fetches with what there is now."""
@@ -257,22 +285,63 @@ class BrokerState:
             if not fetch.cancelled:
                 self.finished.append((fetch, fetch.answer()))
 
-    def journal(self, records: Sequence[GroupRecord], now: Instant) -> None:
-        """Append group records to `__consumer_offsets`.
+    def journal(self, records: Sequence[GroupRecord], now: Instant, producer: Producer = NO_PRODUCER) -> int:
+        """Append group records to `__consumer_offsets`; returns the offset of the first.
 
         Raises:
             KafkaError: the log did not take them.
         """
-        batch = build_batch([Record(i, now.wall_ms, *encode(one)) for i, one in enumerate(records)])
+        batch = build_batch(
+            [Record(i, now.wall_ms, *encode(one)) for i, one in enumerate(records)],
+            producer=producer,
+            transactional=producer.id >= 0,
+        )
         partition = self.offsets_partition(now)
-        partition.append(memoryview(batch), now.wall_ms, internal=True)
+        at = partition.append(memoryview(batch), now.wall_ms, internal=True).base_offset
         self.appended(partition, len(batch))
+        return at
 
     def offsets_partition(self, now: Instant) -> Partition:
         """The one partition of `__consumer_offsets`, created at its first use."""
         if OFFSETS_TOPIC not in self.partitions:
             self.create_topic(OFFSETS_TOPIC, 1, dict(_OFFSETS_CONFIGS), now)
         return self.partition(OFFSETS_TOPIC, 0)
+
+    def journal_transaction(self, name: str, image: Transaction | None, now: Instant) -> int:
+        """Append a transactional id's image to `__transaction_state`; returns the coordinator's epoch.
+
+        An outcome is made durable before anybody can see its markers, where acknowledging waits for flushes
+        (policy `group`).
+
+        Raises:
+            NotCoordinator: the log did not take it; the client asks again.
+        """
+        value = None if image is None else encode_value(image)
+        batch = build_batch([Record(0, now.wall_ms, encode_key(name), value)])
+        try:
+            if TRANSACTIONS_TOPIC not in self.partitions:
+                self.create_topic(TRANSACTIONS_TOPIC, 1, dict(_TRANSACTIONS_CONFIGS), now)
+            partition = self.partition(TRANSACTIONS_TOPIC, 0)
+            partition.append(memoryview(batch), now.wall_ms, internal=True)
+            self.appended(partition, len(batch))
+            if image is not None and image.is_ending and self.settings.tidelock_flush_policy == "group":
+                partition.flush()
+        except errors.KafkaError as error:
+            raise errors.NotCoordinator(f"the transaction log took nothing: {error.what}") from error
+        return partition.leader_epoch
+
+    def write_marker(self, key: tuple[str, int], marker: Marker, now: Instant) -> None:
+        """End a producer's transaction in one partition.
+
+        Raises:
+            UnknownTopicOrPartition, KafkaStorageError: there is no such partition, or it takes nothing.
+            InvalidProducerEpoch, TransactionCoordinatorFenced: see Partition.append_marker.
+        """
+        partition = self.partition(*key)
+        partition.append_marker(marker, now.wall_ms)
+        if key[0] == OFFSETS_TOPIC:
+            self.groups.end_transaction(marker.producer_id, marker.commit)
+        self.appended(partition, MARKER_BYTES)
 
     def answer_groups(self, answers: list[tuple[object, Joined | Synced]]) -> None:
         """Turn a coordinator's answers into replies of the parked requests."""
@@ -291,6 +360,11 @@ class BrokerState:
             self.commit(ProducerIdsReserved(self._next_producer_id + PRODUCER_ID_BLOCK))
         self._next_producer_id += 1
         return self._next_producer_id - 1
+
+
+def stable_key(partition: Partition) -> tuple[str, Partition]:
+    """What a reader of committed data waits for, beside the partition that other readers wait for."""
+    return "stable", partition
 
 
 def is_internal(name: str) -> bool:

@@ -5,26 +5,29 @@ epoch, v13 topic ids (KIP-516), v15 replica state (KIP-903), v16 node endpoints 
 leads everything), v17 directory ids, v18 high watermark tag. Replicas do not fetch here.
 
 Sessions are answered with id 0, which tells the client to send every fetch in full: legal, and every client
-does so. Limits are soft: the first batch comes whole (KIP-74); partitions are served in the order of the
-request. Any error, or nothing to read from, ends the wait. Batches are handed to the transport as the log
-returned them.
+does so. Readers of committed data (KIP-98) get nothing behind the last stable offset, and the aborted
+transactions among what they get; what they wait for counts from when it is decided. Limits are soft: the
+first batch comes whole (KIP-74); partitions are served in the order of the request. Any error, or nothing
+to read from, ends the wait. Batches are handed to the transport as the log returned them.
 
 Source: Kafka `KafkaApis.handleFetchRequest`, `ReplicaManager.fetchMessages`, `DelayedFetch`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from struct import Struct
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.fetch_request import FetchRequest, Wanted, read_request
 from tidelock.broker.log import Partition
 from tidelock.broker.purgatory import ParkedFetch
-from tidelock.broker.state import BrokerState, Chunks
+from tidelock.broker.state import BrokerState, Chunks, stable_key
 from tidelock.protocol.error_codes import ErrorCode, KafkaError
 from tidelock.protocol.primitives import write_uvarint
 
 FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 12, 13
+READ_COMMITTED = 1
 # Below this size copying a batch into the response costs less than another chunk to send.
 COPY_BELOW_BYTES = 4096
 
@@ -34,6 +37,7 @@ _pack_head = Struct(">iii").pack
 _pack_session = Struct(">hi").pack
 _pack_watermarks_v4 = Struct(">ihqq").pack
 _pack_watermarks = Struct(">ihqqq").pack
+_pack_aborted = Struct(">qq").pack
 _pack_diverging = Struct(">BBBiqB").pack
 
 
@@ -51,12 +55,15 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
     missing = request.min_bytes - reading.found_bytes
     if missing <= 0 or request.max_wait_ms <= 0 or reading.failed or not reading.partitions:
         return chunks
-    return ParkedFetch(
-        reading.partitions,
+    committed = tuple(reading.partitions) if reading.committed else ()
+    parked = ParkedFetch(
+        map(stable_key, committed) if committed else reading.partitions,
         missing,
         call.now.monotonic + request.max_wait_ms / 1000,
         lambda: _Reading(state, request, call).read(),
     )
+    parked.committed = committed
+    return parked
 
 
 def _refused(call: Call, error: int) -> Chunks:
@@ -76,6 +83,7 @@ class _Reading:
     __slots__ = (
         "call",
         "chunks",
+        "committed",
         "failed",
         "flexible",
         "found_bytes",
@@ -92,6 +100,7 @@ class _Reading:
         self.call = call
         self.version = call.version
         self.flexible = call.version >= FLEXIBLE_SINCE
+        self.committed = request.isolation == READ_COMMITTED
         self.partitions: list[Partition] = []
         self.found_bytes = 0
         self.failed = False
@@ -156,19 +165,25 @@ class _Reading:
             known, end = partition.epoch_end_offset(wanted.last_epoch)
             if known != wanted.last_epoch or end < wanted.offset:
                 return self._diverging(partition, wanted, known, end)
+        aborted: list[tuple[int, int]] = []
         try:
-            data: bytes | memoryview = b""
+            data = b""
             if room > 0 or not self.found_bytes:
-                data = partition.read(wanted.offset, max(1, min(wanted.max_bytes, room)))
+                limit = partition.last_stable_offset if self.committed else None
+                data = partition.read(wanted.offset, max(1, min(wanted.max_bytes, room)), limit=limit)
+                if self.committed:
+                    aborted = partition.aborted_in(wanted.offset, data)
         except KafkaError as error:
             return self._refuse(wanted, error.error_code)
         self.partitions.append(partition)
-        self._head(wanted.partition, 0, partition)
+        self._head(wanted.partition, 0, partition, aborted)
         self._records(data)
         self.found_bytes += len(data)
         return len(data)
 
-    def _head(self, index: int, error: int, partition: Partition | None) -> None:
+    def _head(
+        self, index: int, error: int, partition: Partition | None, aborted: Sequence[tuple[int, int]] = ()
+    ) -> None:
         high = stable = start = -1
         if partition is not None:
             high, stable = partition.high_watermark, partition.last_stable_offset
@@ -177,14 +192,16 @@ class _Reading:
             self.out += _pack_watermarks_v4(index, error, high, stable)
         else:
             self.out += _pack_watermarks(index, error, high, stable, start)
-        committed = self.request.isolation == 1
-        if self.flexible:
-            # Aborted transactions: null, or none for read_committed; then no preferred read replica.
-            self.out += b"\1\xff\xff\xff\xff" if committed else b"\0\xff\xff\xff\xff"
+        # Aborted transactions, null for those who read everything; then no preferred read replica.
+        if not self.committed:
+            self.out += b"\0" if self.flexible else b"\xff\xff\xff\xff"
         else:
-            self.out += b"\0\0\0\0" if committed else b"\xff\xff\xff\xff"
-            if self.version >= 11:
-                self.out += b"\xff\xff\xff\xff"
+            self._count(len(aborted))
+            tags = b"\0" if self.flexible else b""
+            for transaction in aborted:
+                self.out += _pack_aborted(*transaction) + tags
+        if self.version >= 11:
+            self.out += b"\xff\xff\xff\xff"
 
     def _records(self, data: bytes | memoryview) -> None:
         if self.flexible:

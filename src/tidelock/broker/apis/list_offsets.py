@@ -3,7 +3,8 @@
 -1 latest (the high watermark; the last stable offset for read_committed), -2 earliest, -3 of the largest
 timestamp (KIP-734, v7), -4 earliest local (KIP-405, v8), -5 last tiered (KIP-1005, v9), -6 earliest not yet
 tiered (KIP-1023, v11). Without tiered storage -4 is the earliest, -5 is unknown (-1), and -6 is the
-earliest. A timestamp gives the first record at or after it, searched for inside the batch.
+earliest. Readers of committed data find nothing from the last stable offset on. A timestamp gives the first
+record at or after it, searched for inside the batch.
 """
 
 from __future__ import annotations
@@ -23,16 +24,18 @@ from tidelock.protocol.messages.list_offsets import (
 )
 
 LATEST, EARLIEST, MAX_TIMESTAMP, EARLIEST_LOCAL, LATEST_TIERED, EARLIEST_PENDING = -1, -2, -3, -4, -5, -6
+READ_COMMITTED = 1
 _SINCE = {MAX_TIMESTAMP: 7, EARLIEST_LOCAL: 8, LATEST_TIERED: 9, EARLIEST_PENDING: 11}
 
 
 def handle(state: BrokerState, request: ListOffsetsRequest, call: Call) -> ListOffsetsResponse:
     """Look each partition up."""
+    committed = request.isolation_level == READ_COMMITTED
     return ListOffsetsResponse(
         topics=[
             ListOffsetsTopicResponse(
                 name=topic.name,
-                partitions=[_look_up(state, topic.name, one, call) for one in topic.partitions],
+                partitions=[_look_up(state, topic.name, one, call, committed) for one in topic.partitions],
             )
             for topic in request.topics
         ]
@@ -40,7 +43,7 @@ def handle(state: BrokerState, request: ListOffsetsRequest, call: Call) -> ListO
 
 
 def _look_up(
-    state: BrokerState, topic: str, asked: ListOffsetsPartition, call: Call
+    state: BrokerState, topic: str, asked: ListOffsetsPartition, call: Call, committed: bool
 ) -> ListOffsetsPartitionResponse:
     answer = ListOffsetsPartitionResponse(partition_index=asked.partition_index, timestamp=-1, offset=-1)
     try:
@@ -48,7 +51,8 @@ def _look_up(
         check_leader_epoch(partition, asked.current_leader_epoch)
         if call.version < _SINCE.get(asked.timestamp, 0):
             raise errors.UnsupportedVersion(f"timestamp {asked.timestamp} needs a newer ListOffsets")
-        answer.timestamp, answer.offset = _find(partition, asked.timestamp)
+        limit = partition.last_stable_offset if committed else partition.high_watermark
+        answer.timestamp, answer.offset = _find(partition, asked.timestamp, limit)
         if answer.offset >= 0:
             answer.leader_epoch = partition.leader_epoch
     except KafkaError as error:
@@ -56,13 +60,13 @@ def _look_up(
     return answer
 
 
-def _find(partition: Partition, timestamp: int) -> tuple[int, int]:
+def _find(partition: Partition, timestamp: int, limit: int) -> tuple[int, int]:
     if timestamp == LATEST:
-        return -1, partition.last_stable_offset
+        return -1, limit
     if timestamp in (EARLIEST, EARLIEST_LOCAL, EARLIEST_PENDING):
         return -1, partition.log_start_offset
     if timestamp == LATEST_TIERED:
         return -1, -1
-    if timestamp == MAX_TIMESTAMP:
-        return partition.max_timestamp() or (-1, -1)
-    return partition.offset_for_timestamp(timestamp) or (-1, -1)
+    newest = timestamp == MAX_TIMESTAMP
+    found = partition.max_timestamp() if newest else partition.offset_for_timestamp(timestamp)
+    return found if found is not None and found[1] < limit else (-1, -1)

@@ -9,6 +9,7 @@ honoured, as in Kafka since KIP-211 made it the group's.
 from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
+from tidelock.broker.groups.coordinator import Committer
 from tidelock.broker.groups.records import OffsetCommitted
 from tidelock.broker.state import BrokerState
 from tidelock.protocol import error_codes as errors
@@ -46,9 +47,7 @@ def _check_group(state: BrokerState, request: OffsetCommitRequest, call: Call) -
     try:
         state.groups.check_commit(
             request.group_id,
-            request.member_id,
-            request.group_instance_id,
-            request.generation_id_or_member_epoch,
+            Committer(request.member_id, request.group_instance_id, request.generation_id_or_member_epoch),
             call.now,
         )
     except KafkaError as error:

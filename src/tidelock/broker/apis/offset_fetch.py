@@ -1,14 +1,14 @@
 """OffsetFetch (9), v1-10: read a group's positions; -1 where there is none.
 
-v2 null topics = all, v5 leader epoch, v7 require stable (KIP-447: nothing is unstable without
-transactions), v8 many groups (KIP-709), v9 member epoch (KIP-848), v10 topic ids. An unknown group has no
-positions: not an error.
+v2 null topics = all, v5 leader epoch, v7 require stable (KIP-447: a partition of which an open transaction
+holds a position is UNSTABLE_OFFSET_COMMIT), v8 many groups (KIP-709), v9 member epoch (KIP-848), v10 topic
+ids. An unknown group has no positions: not an error.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeVar
+from collections.abc import Iterable, Set
+from typing import NamedTuple, TypeVar
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.groups.records import OffsetCommitted
@@ -28,14 +28,22 @@ from tidelock.protocol.messages.offset_fetch import (
 from tidelock.protocol.primitives import ZERO_UUID
 
 Part = TypeVar("Part", OffsetFetchResponsePartition, OffsetFetchResponsePartitions)
-Positions = dict[tuple[str, int], OffsetCommitted]
+
+
+class Positions(NamedTuple):
+    """A group's positions, and of which partitions they are not to be told yet."""
+
+    committed: dict[tuple[str, int], OffsetCommitted]
+    undecided: Set[tuple[str, int]]
 
 
 def handle(state: BrokerState, request: OffsetFetchRequest, call: Call) -> OffsetFetchResponse:
     """Read positions."""
     if call.version >= 8:
-        return OffsetFetchResponse(groups=[_group(state, one, call) for one in request.groups])
-    positions = _positions(state, request.group_id)
+        return OffsetFetchResponse(
+            groups=[_group(state, one, request.require_stable, call) for one in request.groups]
+        )
+    positions = _positions(state, request.group_id, request.require_stable)
     wanted = (
         _all(positions)
         if request.topics is None
@@ -52,8 +60,10 @@ def handle(state: BrokerState, request: OffsetFetchRequest, call: Call) -> Offse
     )
 
 
-def _group(state: BrokerState, asked: OffsetFetchRequestGroup, call: Call) -> OffsetFetchResponseGroup:
-    positions = _positions(state, asked.group_id)
+def _group(
+    state: BrokerState, asked: OffsetFetchRequestGroup, require_stable: bool, call: Call
+) -> OffsetFetchResponseGroup:
+    positions = _positions(state, asked.group_id, require_stable)
     if asked.topics is None:
         topics = [
             OffsetFetchResponseTopics(
@@ -78,18 +88,21 @@ def _topic(
         error = 0 if found else errors.UnknownTopicId.error_code
     partitions = _partitions(OffsetFetchResponsePartitions, positions, name, topic.partition_indexes)
     for partition in partitions:
-        partition.error_code = error
+        partition.error_code = error or partition.error_code
     return OffsetFetchResponseTopics(name=topic.name, topic_id=topic.topic_id, partitions=partitions)
 
 
-def _positions(state: BrokerState, group_id: str) -> Positions:
+def _positions(state: BrokerState, group_id: str, require_stable: bool) -> Positions:
     group = state.groups.groups.get(group_id)
-    return group.offsets if group else {}
+    if group is None:
+        return Positions({}, frozenset())
+    held = group.undecided.values() if require_stable else ()
+    return Positions(group.offsets, frozenset(key for positions in held for key in positions))
 
 
 def _all(positions: Positions) -> list[tuple[str, list[int]]]:
     found: dict[str, list[int]] = {}
-    for name, index in positions:
+    for name, index in positions.committed:
         found.setdefault(name, []).append(index)
     return list(found.items())
 
@@ -100,12 +113,20 @@ def _id_of(state: BrokerState, name: str) -> bytes:
 
 
 def _partitions(kind: type[Part], positions: Positions, name: str, indexes: Iterable[int]) -> list[Part]:
-    return [_partition(kind, index, positions.get((name, index))) for index in indexes]
+    return [_partition(kind, positions, (name, index)) for index in indexes]
 
 
-def _partition(kind: type[Part], index: int, position: OffsetCommitted | None) -> Part:
-    if position is None:
-        return kind(partition_index=index, committed_offset=-1, committed_leader_epoch=-1, metadata="")
+def _partition(kind: type[Part], positions: Positions, key: tuple[str, int]) -> Part:
+    index, position = key[1], positions.committed.get(key)
+    if position is None or key in positions.undecided:
+        error = errors.UnstableOffsetCommit.error_code if key in positions.undecided else 0
+        return kind(
+            partition_index=index,
+            committed_offset=-1,
+            committed_leader_epoch=-1,
+            metadata="",
+            error_code=error,
+        )
     return kind(
         partition_index=index,
         committed_offset=position.offset,

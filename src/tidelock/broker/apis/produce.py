@@ -4,8 +4,9 @@ Hand-written: batches stay opaque slices of the frame.
 
 v0-2 are advertised but refused (see the registry). v5 log start offset, v8 record errors and message
 (KIP-467), v9 flexible, v10 current leader tags (KIP-951: this broker leads everything, so there are none),
-v13 topic ids (KIP-516). acks: 0 has no response, an error there ends the connection; 1 and -1 are the same
-on a single node.
+v11 TRANSACTION_ABORTABLE, v12 a transactional batch adds its partition to the transaction (KIP-890), v13
+topic ids (KIP-516). acks: 0 has no response, an error there ends the connection; 1 and -1 are the same on a
+single node.
 
 The receive buffer is rewritten in place by the log (base offset, leader epoch); nothing of it is kept.
 
@@ -19,13 +20,20 @@ from struct import Struct
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.closing import CloseConnection
+from tidelock.broker.apis.enrolment import Enrolment, Support, enrol
 from tidelock.broker.log import Partition
 from tidelock.broker.metadata import INTERNAL_TOPICS
 from tidelock.broker.state import BrokerState, Chunks
+from tidelock.broker.transactions.rules import ProducerName
+from tidelock.protocol import error_codes as errors
 from tidelock.protocol.error_codes import ErrorCode, KafkaError
 from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags, write_uvarint
+from tidelock.protocol.records import HEADER_BYTES
 
 FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 9, 13
+ABORTABLE_SINCE, IMPLICIT_ADD_SINCE = 11, 12
+# Where a batch's header has the low byte of its attributes, and its producer.
+ATTRIBUTES_AT, PRODUCER_AT, TRANSACTIONAL = 22, 43, 0x10
 NOBODY: Set[str] = frozenset()
 NOTHING: list[Partition | None] = []
 
@@ -44,6 +52,7 @@ _RESULTS = {
     8: (Struct(">ihqqqih").pack, True, (0, -1)),
     **dict.fromkeys(range(9, 14), (Struct(">ihqqqBBB").pack, True, (1, 0, 0))),
 }
+_producer = Struct(">qhi").unpack_from
 _pack_refusal = Struct(">ihqqq").pack
 
 
@@ -64,22 +73,18 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
     flexible = version >= FLEXIBLE_SINCE
     if flexible:
         size, pos = read_uvarint(frame, pos)
-        transactional = size > 0
-        pos += max(size - 1, 0)
+        size -= 1
     else:
         (size,) = _short(frame, pos)
-        transactional = size >= 0
-        pos += 2 + max(size, 0)
+        pos += 2
+    enrolment = None
+    if size >= 0:
+        enrolment = Enrolment(str(frame[pos : pos + size], "utf-8"), _support(version))
+        pos += size
     acks, _ = _acks(frame, pos)
     pos += 6
-    refusal = 0
-    if transactional:
-        refusal = int(ErrorCode.INVALID_TXN_STATE)
-    elif acks not in (-1, 0, 1):
-        refusal = int(ErrorCode.INVALID_REQUIRED_ACKS)
-    understaffed = state.understaffed if acks == -1 else NOBODY
     out = bytearray(_pack_head(0, call.correlation_id))
-    request = _Appending(state, frame, call, refusal, understaffed)
+    request = _Appending(state, frame, call, acks, enrolment)
     if flexible:
         out.append(0)
         request.flexible_topics(pos, out)
@@ -95,13 +100,21 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
     return [out]
 
 
+def _support(version: int) -> Support:
+    if version >= IMPLICIT_ADD_SINCE:
+        return Support.IMPLICIT_ADD
+    return Support.ABORTABLE_ERROR if version >= ABORTABLE_SINCE else Support.OLD
+
+
 class _Appending:
     """One request on its way through the log."""
 
     __slots__ = (
+        "enrolment",
         "extra",
         "failed",
         "frame",
+        "now",
         "now_ms",
         "pack",
         "refusal",
@@ -112,13 +125,15 @@ class _Appending:
     )
 
     def __init__(
-        self, state: BrokerState, frame: memoryview, call: Call, refusal: int, understaffed: Set[str]
+        self, state: BrokerState, frame: memoryview, call: Call, acks: int, enrolment: Enrolment | None
     ) -> None:
         self.state = state
         self.frame = frame
         self.version = call.version
-        self.refusal = refusal
-        self.understaffed = understaffed
+        self.refusal = 0 if acks in (-1, 0, 1) else int(ErrorCode.INVALID_REQUIRED_ACKS)
+        self.understaffed = state.understaffed if acks == -1 else NOBODY
+        self.enrolment = enrolment
+        self.now = call.now
         self.now_ms = call.now.wall_ms
         self.failed = False
         self.pack, self.with_start, self.extra = _RESULTS[call.version]
@@ -205,6 +220,8 @@ class _Appending:
             self._refuse(index, int(ErrorCode.KAFKA_STORAGE_ERROR), None, out)
             return
         try:
+            if len(batch) >= HEADER_BYTES and batch[ATTRIBUTES_AT] & TRANSACTIONAL:
+                self._enrol(partition, batch)
             base, _, stamp, start, _ = partition.append(batch, self.now_ms)
         except KafkaError as error:
             self._refuse(index, error.error_code, error.what, out)
@@ -214,6 +231,24 @@ class _Appending:
             out += self.pack(index, 0, base, stamp, start, *self.extra)
         else:
             out += self.pack(index, 0, base, stamp)
+
+    def _enrol(self, partition: Partition, batch: memoryview) -> None:
+        """Have a transactional batch's partition in the transaction before the batch is."""
+        enrolment = self.enrolment
+        if enrolment is None:
+            raise errors.TransactionalIdAuthorizationFailed("a transactional batch without transactional id")
+        producer_id, epoch, sequence = _producer(batch, PRODUCER_AT)
+        try:
+            enrol(self.state, partition, ProducerName(producer_id, epoch), enrolment, self.now)
+        except errors.ConcurrentTransactions as error:
+            if enrolment.support is Support.IMPLICIT_ADD:
+                raise
+            # Older clients give up at that error, but try again at this one.
+            raise errors.NotEnoughReplicas(error.what) from error
+        if sequence and enrolment.support is Support.IMPLICIT_ADD:
+            known = partition.producers.get(producer_id)
+            if known is None or not known.batches:
+                raise errors.OutOfOrderSequenceNumber(f"the first sequence of {producer_id} is {sequence}")
 
     def _refuse(self, index: int, error: int, message: str | None, out: bytearray) -> None:
         self.failed = True

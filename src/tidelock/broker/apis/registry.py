@@ -49,6 +49,11 @@ SERVED = (
     ServedApi(21, 0, 2, "delete_records"),
     ServedApi(22, 0, 5, "init_producer_id"),
     ServedApi(23, 2, 4, "offset_for_leader_epoch"),
+    ServedApi(24, 0, 5, "add_partitions_to_txn"),
+    ServedApi(25, 0, 4, "add_offsets_to_txn"),
+    ServedApi(26, 0, 5, "end_txn"),
+    ServedApi(27, 1, 2, "write_txn_markers"),
+    ServedApi(28, 0, 5, "txn_offset_commit"),
     ServedApi(32, 1, 4, "describe_configs"),
     ServedApi(33, 0, 2, "alter_configs"),
     ServedApi(37, 0, 3, "create_partitions"),
@@ -56,6 +61,9 @@ SERVED = (
     ServedApi(44, 0, 1, "incremental_alter_configs"),
     ServedApi(47, 0, 0, "offset_delete"),
     ServedApi(60, 0, 2, "describe_cluster"),
+    ServedApi(61, 0, 0, "describe_producers"),
+    ServedApi(65, 0, 0, "describe_transactions"),
+    ServedApi(66, 0, 2, "list_transactions"),
     ServedApi(75, 0, 0, "describe_topic_partitions"),
 )
 BY_KEY = {row.key: row for row in SERVED}

@@ -14,6 +14,7 @@ from __future__ import annotations
 import heapq
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 from tidelock.broker.groups import offsets as offset_rules
 from tidelock.broker.groups.classic import ClassicRules, JoinRequest, SyncRequest
@@ -29,9 +30,19 @@ from tidelock.broker.groups.records import (
 from tidelock.broker.groups.state import Group, GroupState
 from tidelock.broker.instant import Instant
 from tidelock.protocol import error_codes as errors
+from tidelock.protocol.records import NO_PRODUCER, NO_PRODUCER_ID, Producer
 
 # Records of one batch of `__consumer_offsets`; only expiry and deletions have more, and they may be cut.
 BATCH_RECORDS = 1000
+
+
+class Committer(NamedTuple):
+    """Who commits offsets: nobody in particular by default."""
+
+    member_id: str = ""
+    instance_id: str | None = None
+    generation: int = -1
+
 
 Answers = list[tuple[object, Joined | Synced]]
 
@@ -41,37 +52,61 @@ class GroupCoordinator:
 
     Args:
         rules: the classic protocol with its limits.
-        journal: makes records durable in `__consumer_offsets`; raises KafkaError when it cannot.
+        journal: makes records durable in `__consumer_offsets`, as a part of a producer's transaction if one
+            is given, and returns the first one's offset; raises KafkaError when it cannot.
         retention_ms: how long positions of an empty group are kept.
     """
 
     def __init__(
         self,
         rules: ClassicRules,
-        journal: Callable[[Sequence[GroupRecord], Instant], None],
+        journal: Callable[[Sequence[GroupRecord], Instant, Producer], int],
         retention_ms: int,
     ) -> None:
         self.rules = rules
         self.journal = journal
         self.retention_ms = retention_ms
         self.groups: dict[str, Group] = {}
+        self._in_transaction: dict[int, set[str]] = {}
         self._wakes: list[tuple[float, str]] = []
         self._next_wake: dict[str, float] = {}
 
     # -- applying -----------------------------------------------------------------------------------
 
-    def apply(self, record: GroupRecord) -> None:
-        """Take in one durable record, new or read back."""
+    def apply(self, record: GroupRecord, at: int, producer_id: int = NO_PRODUCER_ID) -> None:
+        """Take in one durable record, new or read back.
+
+        Args:
+            record: what happened.
+            at: its offset in `__consumer_offsets`.
+            producer_id: of the transaction that it is a part of, if it is.
+        """
         match record:
-            case OffsetCommitted(group, topic, partition):
-                self._group(group).offsets[topic, partition] = record
+            case OffsetCommitted(group, topic, partition) if producer_id >= 0:
+                held = self._group(group).undecided.setdefault(producer_id, {})
+                held[topic, partition] = record, at
+                self._in_transaction.setdefault(producer_id, set()).add(group)
+            case OffsetCommitted(group):
+                self._group(group).take_offset(record, at)
             case OffsetForgotten(group, topic, partition):
                 if group in self.groups:
-                    self.groups[group].offsets.pop((topic, partition), None)
+                    self.groups[group].forget_offset((topic, partition))
             case GroupChanged(group):
                 self._group(group).apply(record)
             case GroupForgotten(group):
                 self.groups.pop(group, None)
+
+    def end_transaction(self, producer_id: int, commit: bool) -> None:
+        """A marker in `__consumer_offsets`, new or read back: its transaction's positions count, or are gone.
+
+        Of two positions of one partition the one whose record is later in the log holds.
+        """
+        for group_id in self._in_transaction.pop(producer_id, ()):
+            group = self.groups.get(group_id)
+            held = group.undecided.pop(producer_id, {}) if group else {}
+            for record, at in held.values():
+                if commit and group:
+                    group.take_offset(record, at)
 
     def loaded(self, now: Instant) -> None:
         """After reading back: members have one session timeout from now to be heard."""
@@ -99,17 +134,17 @@ class GroupCoordinator:
         self._schedule(group)
         return outcome.answers
 
-    def commit(self, records: Sequence[GroupRecord], now: Instant) -> None:
-        """Make records durable and apply them.
+    def commit(self, records: Sequence[GroupRecord], now: Instant, producer: Producer = NO_PRODUCER) -> None:
+        """Make records durable and apply them, as a part of a producer's transaction if one is given.
 
         Raises:
             KafkaError: they could not be appended; nothing has changed, or only the start of a long list.
         """
         for start in range(0, len(records), BATCH_RECORDS):
             part = records[start : start + BATCH_RECORDS]
-            self.journal(part, now)
-            for record in part:
-                self.apply(record)
+            offset = self.journal(part, now, producer)
+            for number, record in enumerate(part):
+                self.apply(record, offset + number, producer.id)
 
     # -- requests -----------------------------------------------------------------------------------
 
@@ -163,7 +198,7 @@ class GroupCoordinator:
         return self._carry_out(group, self.rules.leave(group, member_id, instance_id, now), now)
 
     def check_commit(
-        self, group_id: str, member_id: str, instance_id: str | None, generation: int, now: Instant
+        self, group_id: str, committer: Committer, now: Instant, *, transactional: bool = False
     ) -> None:
         """Decide whether offsets may be committed, and keep the committer's session alive.
 
@@ -173,11 +208,11 @@ class GroupCoordinator:
         """
         group = self.groups.get(group_id)
         if group is None:
-            if generation >= 0:
+            if committer.generation >= 0:
                 raise errors.IllegalGeneration(f"there is no group {group_id!r}")
             return
-        offset_rules.check_commit(group, member_id, instance_id, generation)
-        member = group.members.get(member_id)
+        offset_rules.check_commit(group, *committer, transactional=transactional)
+        member = group.members.get(committer.member_id)
         if member is not None:
             member.deadline = now.monotonic + member.session_timeout
 
@@ -236,7 +271,12 @@ class GroupCoordinator:
         for group in self.groups.values():
             gone = offset_rules.expired(group, self.retention_ms, now.wall_ms)
             records += gone
-            if group.state is GroupState.EMPTY and len(gone) == len(group.offsets) and not group.pending:
+            if (
+                group.state is GroupState.EMPTY
+                and len(gone) == len(group.offsets)
+                and not group.pending
+                and not any(group.undecided.values())
+            ):
                 records.append(GroupForgotten(group.group_id))
         self.commit(records, now)
         return len(records)

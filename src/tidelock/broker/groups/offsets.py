@@ -13,11 +13,14 @@ from tidelock.broker.groups.state import CONSUMER, Group, GroupState
 from tidelock.protocol import error_codes as errors
 
 
-def check_commit(group: Group, member_id: str, instance_id: str | None, generation: int) -> None:
+def check_commit(
+    group: Group, member_id: str, instance_id: str | None, generation: int, *, transactional: bool = False
+) -> None:
     """Decide whether a commit may be taken.
 
     A commit without member and generation comes from an administrator or a consumer that assigns itself, and
-    is taken only while the group has no members.
+    is taken only while the group has no members; one inside a transaction always is: clients before KIP-447
+    do not say who they are there.
 
     Raises:
         UnknownMemberId, FencedInstanceId, IllegalGeneration: the committer is not part of the generation.
@@ -26,6 +29,8 @@ def check_commit(group: Group, member_id: str, instance_id: str | None, generati
     if generation < 0 and group.state is GroupState.EMPTY:
         return
     if generation < 0 and not member_id and instance_id is None:
+        if transactional:
+            return
         raise errors.UnknownMemberId(f"group {group.group_id!r} has members; only they may commit")
     if instance_id is not None:
         owner = group.static_ids.get(instance_id)
@@ -37,7 +42,7 @@ def check_commit(group: Group, member_id: str, instance_id: str | None, generati
         raise errors.UnknownMemberId(f"group {group.group_id!r} has no member {member_id!r}")
     if generation != group.generation:
         raise errors.IllegalGeneration(f"generation {generation} is not the current {group.generation}")
-    if group.state is GroupState.COMPLETING_REBALANCE:
+    if group.state is GroupState.COMPLETING_REBALANCE and not transactional:
         raise errors.RebalanceInProgress(f"group {group.group_id!r} has no assignment yet")
 
 
@@ -51,7 +56,10 @@ def expired(group: Group, retention_ms: int, now_ms: int) -> list[OffsetForgotte
         return []
     since = group.state_ms if group.protocol_type == CONSUMER and group.state_ms >= 0 else -1
     return [
-        _forget(one) for one in group.offsets.values() if max(since, one.commit_ms) + retention_ms <= now_ms
+        _forget(one)
+        for one in group.offsets.values()
+        if max(since, one.commit_ms) + retention_ms <= now_ms
+        and not group.is_undecided((one.topic, one.partition))
     ]
 
 

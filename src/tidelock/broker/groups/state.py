@@ -13,10 +13,12 @@ from __future__ import annotations
 import enum
 import math
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from tidelock.broker.groups.records import GroupChanged, MemberImage, OffsetCommitted
 
 CONSUMER = "consumer"
+TopicPartition: TypeAlias = tuple[str, int]
 
 
 class GroupState(enum.Enum):
@@ -87,7 +89,12 @@ class Member:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """One group: classic members, or only offsets (a simple group has no protocol type)."""
+    """One group: classic members, or only offsets (a simple group has no protocol type).
+
+    Args:
+        committed_at: where in `__consumer_offsets` the record of each position is.
+        undecided: by producer id, positions committed in its open transaction, and where their records are.
+    """
 
     group_id: str
     state: GroupState = GroupState.EMPTY
@@ -104,7 +111,9 @@ class Group:
     initial_join_end: float = math.inf
     new_member_added: bool = False
     sync_deadline: float = math.inf
-    offsets: dict[tuple[str, int], OffsetCommitted] = field(default_factory=dict)
+    offsets: dict[TopicPartition, OffsetCommitted] = field(default_factory=dict)
+    committed_at: dict[TopicPartition, int] = field(default_factory=dict)
+    undecided: dict[int, dict[TopicPartition, tuple[OffsetCommitted, int]]] = field(default_factory=dict)
 
     def move_to(self, state: GroupState, wall_ms: int) -> None:
         """Change state; an illegal move is a bug of ours."""
@@ -200,6 +209,26 @@ class Group:
         sessions = min((member.expires_at() for member in self.members.values()), default=math.inf)
         pending = min(self.pending.values(), default=math.inf)
         return min(sessions, pending, self.join_deadline, self.sync_deadline)
+
+    # -- offsets ------------------------------------------------------------------------------------
+
+    def is_undecided(self, key: TopicPartition) -> bool:
+        """Whether an open transaction holds a position of this partition."""
+        return any(key in positions for positions in self.undecided.values())
+
+    def take_offset(self, record: OffsetCommitted, at: int) -> None:
+        """Take in a position whose record lies at `at`, unless a later one is known."""
+        key = record.topic, record.partition
+        if at >= self.committed_at.get(key, -1):
+            self.offsets[key] = record
+            self.committed_at[key] = at
+
+    def forget_offset(self, key: TopicPartition) -> None:
+        """Forget a position, also where a transaction still holds one."""
+        self.offsets.pop(key, None)
+        self.committed_at.pop(key, None)
+        for positions in self.undecided.values():
+            positions.pop(key, None)
 
     # -- durable ------------------------------------------------------------------------------------
 

@@ -19,9 +19,10 @@ from tidelock.broker.log.memory_files import MemoryFiles, keep_everything, keep_
 from tidelock.broker.log.partition import Appended, Partition
 from tidelock.broker.log.recovery import Start
 from tidelock.broker.log.settings import LogSettings
-from tidelock.broker.log.transactions import Marker, read_marker
+from tidelock.broker.log.transactions import MARKER_BYTES, Marker, read_marker
 
 __all__ = [
+    "MARKER_BYTES",
     "Appended",
     "CleanJob",
     "CleanResult",

@@ -24,6 +24,7 @@ TXN_INDEX = ".txnindex"
 _ENTRY = struct.Struct(">hqqqq")  # version, producer id, first and last offset, last stable offset
 _VERSION = 0
 _FIELDS = 4
+MARKER_BYTES = 78
 _MARKER_VALUE = struct.Struct(">hi").unpack_from
 
 

@@ -117,10 +117,11 @@ def test_producer_ids(broker: MemoryBroker, version: int) -> None:
     assert {(one.error_code, one.producer_epoch) for one in found} == {(0, 0)}
 
 
-@pytest.mark.parametrize(("name", "code"), [("mine", E.UNSUPPORTED_VERSION), ("", E.INVALID_REQUEST)])
-def test_there_are_no_transactions(broker: MemoryBroker, name: str, code: int) -> None:
-    found = broker.send(InitProducerIdRequest(transactional_id=name, transaction_timeout_ms=1000), 5)
-    assert (found.error_code, found.producer_id) == (code, -1)
+@pytest.mark.parametrize(("name", "epoch"), [("", -1), ("mine", 4), (None, 4)])
+def test_requests_for_ids_that_make_no_sense(broker: MemoryBroker, name: str | None, epoch: int) -> None:
+    request = InitProducerIdRequest(transactional_id=name, transaction_timeout_ms=1000, producer_epoch=epoch)
+    found = broker.send(request, 5)
+    assert (found.error_code, found.producer_id) == (E.INVALID_REQUEST, -1)
 
 
 def test_no_ids_without_a_disk(broker: MemoryBroker) -> None:

@@ -127,11 +127,18 @@ def test_more_replicas_than_there_are(broker: MemoryBroker) -> None:
     assert only(broker.produce("safe", b"x")).error_code == 0
 
 
-def test_transactions_are_refused(broker: MemoryBroker) -> None:
+def test_a_transactional_batch_needs_a_transactional_id(broker: MemoryBroker) -> None:
+    written = build_batch([Record(0, 1, None, b"x")], producer=Producer(1, 0, 0), transactional=True)
+    for version in (8, 9):
+        found = only(broker.send(produce_request("t", written), version))
+        assert found.error_code == E.TRANSACTIONAL_ID_AUTHORIZATION_FAILED
+
+
+def test_a_plain_batch_may_come_with_a_transactional_id(broker: MemoryBroker) -> None:
     request = produce_request("t", batch(b"x"))
     request.transactional_id = "mine"
     for version in (8, 9):
-        assert only(broker.send(request, version)).error_code == E.INVALID_TXN_STATE
+        assert only(broker.send(request, version)).error_code == 0
 
 
 def test_internal_topics_belong_to_the_broker(broker: MemoryBroker) -> None:

@@ -48,7 +48,9 @@ def test_api_versions_answers_from_the_registry(version: int) -> None:
     assert ranges == [(api.key, api.min_version, api.max_version) for api in SERVED]
     if version >= 3:
         assert response.finalized_features_epoch >= 0
-        assert [one.name for one in response.finalized_features] == ["metadata.version"]
+        levels = {one.name: one.max_version_level for one in response.finalized_features}
+        assert levels == {"metadata.version": 29, "transaction.version": 2}
+        assert ("transaction.version" in [one.name for one in response.supported_features]) == (version >= 4)
 
 
 def test_the_compatibility_table_is_complete() -> None:

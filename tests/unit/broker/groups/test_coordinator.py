@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.groups import GROUP, START_MS, GroupKit
+from tidelock.broker.groups.coordinator import Committer
 from tidelock.broker.groups.records import OffsetCommitted
 from tidelock.broker.groups.state import GroupState
 from tidelock.protocol import error_codes as errors
@@ -18,7 +19,7 @@ def kit() -> GroupKit:
 def commit(
     kit: GroupKit, offset: int = 5, *, member: str = "", generation: int = -1, topic: str = "t"
 ) -> None:
-    kit.coordinator.check_commit(GROUP, member, None, generation, kit.now)
+    kit.coordinator.check_commit(GROUP, Committer(member, None, generation), kit.now)
     kit.coordinator.commit([OffsetCommitted(GROUP, topic, 0, offset, -1, "", kit.now.wall_ms)], kit.now)
 
 
