@@ -65,7 +65,7 @@ def _read_transactions(partition: Partition, transactions: TransactionCoordinato
                     transactions.apply(*found)
 
 
-def _batches(partition: Partition) -> Iterator[tuple[bytes, BatchHeader, int]]:
+def _batches(partition: Partition) -> Iterator[tuple[bytes | memoryview, BatchHeader, int]]:
     offset = partition.log_start_offset
     while offset < partition.log_end_offset:
         data = partition.read(offset, READ_BACK_BYTES)

@@ -167,7 +167,7 @@ class _Reading:
                 return self._diverging(partition, wanted, known, end)
         aborted: list[tuple[int, int]] = []
         try:
-            data = b""
+            data: bytes | memoryview = b""
             if room > 0 or not self.found_bytes:
                 limit = partition.last_stable_offset if self.committed else None
                 data = partition.read(wanted.offset, max(1, min(wanted.max_bytes, room)), limit=limit)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from tidelock.broker.log import lookup
 from tidelock.broker.log.checkpoint import PartitionKey
 from tidelock.broker.log.clean_job import CleanJob
-from tidelock.broker.log.compaction import Bounds, LastOfProducer, bounds
+from tidelock.broker.log.compaction import Aborted, Bounds, LastOfProducer, bounds
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import Files
 from tidelock.broker.log.producer_state import MAX_SEQUENCE, ProducerState
@@ -279,7 +279,7 @@ class Partition(StoredLog):
         except (OSError, CorruptLog) as error:
             raise self._unreadable(error) from error
 
-    def aborted_in(self, offset: int, data: bytes) -> list[tuple[int, int]]:
+    def aborted_in(self, offset: int, data: bytes | memoryview) -> list[tuple[int, int]]:
         """Return (producer id, first offset) of the aborted transactions with records in what was read.
 
         Args:
@@ -398,6 +398,8 @@ class Partition(StoredLog):
             self.settings.delete_retention_ms,
             map_bytes,
             producers,
+            tuple(Aborted(*one[:3]) for segment in self._segments for one in segment.aborted),
+            {one.base_offset: one.aborted.to_bytes() for one in self._segments if len(one.aborted)},
         )
 
     def expire_producers(self, now_ms: int) -> int:

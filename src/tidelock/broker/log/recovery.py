@@ -231,7 +231,8 @@ class Recovery:
             return
         last_sequence = last_sequence_of(first_sequence, delta)
         batch = ProducerBatch(first_sequence, last_sequence, base_offset, base_offset + delta)
-        transactional = bool(attributes & TRANSACTIONAL)
+        # Compaction may keep an empty batch for its sequence when the transaction's marker is gone.
+        transactional = bool(attributes & TRANSACTIONAL) and header[12] > 0
         producers.note(producer_id, epoch, batch, self._now_ms, transactional)
 
     def _cut(self, number: int, position: int, problem: str) -> None:

@@ -143,7 +143,8 @@ class Segment:
             path = self._sibling(suffix)
             replace(self._files, path, content.to_bytes(), durable=False)
             written.append(path)
-        if len(self.aborted) or name_of(self.base_offset, TXN_INDEX) in self._files.list(self.folder):
+        name = self._sibling(TXN_INDEX).rpartition("/")[2]
+        if len(self.aborted) or name in self._files.list(self.folder):
             replace(self._files, self._sibling(TXN_INDEX), self.aborted.to_bytes(), durable=False)
             written.append(self._sibling(TXN_INDEX))
         return written

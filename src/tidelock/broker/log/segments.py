@@ -126,6 +126,8 @@ class Segments:
         """Let one segment stand for neighbours, none of them active; the first has its base offset."""
         start = self._bases.index(bases[0])
         old = self._all[start : start + len(bases)]
+        for aborted in (one for replaced in old for one in replaced.aborted):
+            segment.aborted.append(aborted)
         self._all[start : start + len(bases)] = [segment]
         self._bases[start : start + len(bases)] = [segment.base_offset]
         self._warm = [one for one in self._warm if one not in old]
