@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 
 from tests.integration.test_discovery_client import an_instance, client, registry, run, until
 from tidelock import web
+from tidelock.discovery.calls import Line, Report
 from tidelock.discovery.client import DiscoveryClient
 from tidelock.discovery.instance import Instance
 from tidelock.discovery.server import RegistryServer
@@ -27,7 +28,7 @@ async def main(url, app):
     settings = DiscoverySettings(service_url=(url,), fetch_registry=False)
     client = DiscoveryClient(settings)
     await client.register(InstanceSettings().instance(app, sock.getsockname()[1]))
-    while not client._watching.is_live:
+    while not client.is_pushed:
         await asyncio.sleep(0.01)
     print("ready", flush=True)
     await asyncio.sleep(600)
@@ -101,7 +102,7 @@ def test_an_instance_whose_stream_breaks_while_its_port_answers_stays() -> None:
         sock = bind_loopback(0)
         async with registry() as server, client(server.url) as alive:
             await alive.register(an_instance(sock.getsockname()[1], duration=60.0))
-            await until(lambda: alive._watching.is_live)
+            await until(lambda: alive.is_pushed)
             await alive._watching.stop()
             await until(lambda: len(server.app.push.streams) == 0 and not server.app.push._probes)
             assert len(server.registry) == 1
@@ -130,10 +131,10 @@ def test_watchers_find_the_registry_again_after_its_restart() -> None:
                 port = int(server.url.rsplit(":", 1)[1])
                 one = await stack.enter_async_context(client(server.url))
                 await one.register(an_instance())
-                await until(lambda: one._watching.is_live and one.instances("orders"))
-            await until(lambda: not one._watching.is_live)
+                await until(lambda: one.is_pushed and one.instances("orders"))
+            await until(lambda: not one.is_pushed)
             async with registry(port) as again:
-                await until(lambda: one._watching.is_live and len(again.registry) == 1)
+                await until(lambda: one.is_pushed and len(again.registry) == 1)
                 await until(lambda: len(one.instances("orders")) == 1)
 
     run(scenario)
@@ -154,7 +155,7 @@ def test_a_registry_without_push_is_polled() -> None:
             async with client(front.url) as one:
                 assert await one.register(an_instance())
                 await until(lambda: one.instances("orders"))
-                assert not one._watching.is_live
+                assert not one.is_pushed
                 drained = await one.drain(an_instance())
                 assert drained is not None
                 assert drained.watchers == 0
@@ -176,11 +177,36 @@ def test_a_report_of_a_caller_removes_a_crashed_instance_and_no_other() -> None:
                     )
                 )
             for port in (alive, 1):
-                answer = await one._call("POST", f"suspect?app=orders&id=i{port}")
-                assert answer.status == 202
+                assert await one.suspect(an_instance(port))
             await until(lambda: len(server.registry) == 1)
             await until(lambda: not server.app.push._probes)
             assert [found.port for found in server.registry.application("orders")] == [alive]
         sock.close()
+
+    run(scenario)
+
+
+def test_without_probes_nobody_is_suspected() -> None:
+    async def scenario() -> None:
+        async with registry(probe_expired=False) as server, service(server, "orders") as process:
+            async with client(server.url, watch=False) as one:
+                (instance,) = server.registry.application("orders")
+                assert not await one.suspect(instance)
+            process.send_signal(signal.SIGKILL)
+            await until(lambda: len(server.app.push.streams) == 0)
+            assert not server.app.push._probes
+            assert len(server.registry) == 1
+
+    run(scenario)
+
+
+def test_a_caller_s_report_is_on_the_page() -> None:
+    async def scenario() -> None:
+        async with registry() as server, client(server.url) as one:
+            report = Report("users", [Line("orders", 50, p99_ms=7.0)], "i1")
+            assert await one.report_calls(report)
+            answer = await one._call("GET", "calls")
+            assert b'"callee":"ORDERS"' in answer.body
+            assert not await one.report_calls(Report("", []))
 
     run(scenario)

@@ -97,7 +97,7 @@ def test_spring_is_the_only_registry_of_our_client() -> None:
     async def scenario() -> None:
         async with spring(free_port()) as url, client(url) as one:
             assert await one.register(an_instance(duration=90.0))
-            assert not one._watching.is_live
+            assert not one.is_pushed
             drained = await one.drain(an_instance())
             assert drained is not None
             assert drained.watchers == 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidelock.discovery.app import RegistryApp
+    from tidelock.discovery.calls import Line, Report
     from tidelock.discovery.client import ApplicationsChanged, DiscoveryClient, Drained
     from tidelock.discovery.instance import Instance, Status
     from tidelock.discovery.operations import InstanceChanged
@@ -28,9 +29,11 @@ __all__ = [
     "Instance",
     "InstanceChanged",
     "InstanceSettings",
+    "Line",
     "RegistryApp",
     "RegistryServer",
     "RegistrySettings",
+    "Report",
     "Status",
 ]
 
@@ -42,9 +45,11 @@ _HOMES = {
     "Instance": "instance",
     "InstanceChanged": "operations",
     "InstanceSettings": "settings",
+    "Line": "calls",
     "RegistryApp": "app",
     "RegistryServer": "server",
     "RegistrySettings": "settings",
+    "Report": "calls",
     "Status": "instance",
 }
 

@@ -80,7 +80,8 @@ class RegistryApp:
             self.registry, has_delta=not settings.disable_delta, standing=self._standing
         )
         self.peers = Peers(peers, self.registry, clock, self.replaced)
-        self.push = Push(self.registry, clock, secrets.token_hex(4), self._crashed)
+        crashed = self._crashed if settings.probe_expired else None
+        self.push = Push(self.registry, clock, secrets.token_hex(4), crashed)
         self._calls = CallMap()
         self._clock = clock
         self._url = url

@@ -16,11 +16,12 @@ import random
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import msgspec
 
 from tidelock import observe
+from tidelock.discovery.calls import Report
 from tidelock.discovery.codec import json
 from tidelock.discovery.codec.fields import FULL
 from tidelock.discovery.events import Event
@@ -231,6 +232,30 @@ class DiscoveryClient:
         return answer is not None and answer.status == 200
 
     # other instances
+
+    @property
+    def is_pushed(self) -> bool:
+        """Whether the registry pushes changes now; otherwise the delta is fetched. No IO."""
+        return self._watching.is_live
+
+    async def suspect(self, instance: Instance) -> bool:
+        """Tell the registry that an instance refused a connection; it looks for itself.
+
+        Returns:
+            Whether the registry looks; those of Java do not.
+        """
+        query = urlencode({"app": instance.app, "id": instance.instance_id})
+        answer = await self._try(lambda: self._call("POST", f"suspect?{query}"))
+        return answer is not None and answer.status == 202
+
+    async def report_calls(self, report: Report) -> bool:
+        """Tell the registry whom a caller has called, for the page.
+
+        Returns:
+            Whether the registry takes it; those of Java do not, and need not be asked again.
+        """
+        answer = await self._try(lambda: self._call("POST", "calls", msgspec.json.encode(report)))
+        return answer is not None and answer.status == 204
 
     def instances(self, app: str) -> Sequence[Instance]:
         """Return the instances to call, from the copy: UP only, unless configured otherwise. No IO.

@@ -85,10 +85,11 @@ class Push:
         registry: the lease table.
         clock: the machine's unless a test brings its own.
         epoch: differs from start to start.
-        crashed: called for an instance whose stream broke and whose host refuses connections.
+        crashed: called for an instance whose stream broke and whose host refuses connections; None suspects
+            nobody.
     """
 
-    def __init__(self, registry: Registry, clock: Clock, epoch: str, crashed: Crashed) -> None:
+    def __init__(self, registry: Registry, clock: Clock, epoch: str, crashed: Crashed | None) -> None:
         self.feed = Feed(registry, epoch)
         self.streams = Streams()
         self._registry = registry
@@ -231,6 +232,8 @@ class Push:
         now = self._clock.monotonic()
         if not self._registry.holds(key):
             return Reply(404, b"no such lease")
+        if self._crashed is None:
+            return Reply(403, b"probes are switched off (eureka.server.probeExpired)")
         if self.streams.suspicion.reported(key, now):
             self._start(self._investigate(key))
         return Reply(202)
@@ -241,7 +244,7 @@ class Push:
         if self._is_stopping:
             return
         for key in suspects:
-            if self._registry.holds(key):
+            if self._crashed is not None and self._registry.holds(key):
                 self._start(self._investigate(key))
             else:
                 self.streams.release(key)
@@ -267,7 +270,7 @@ class Push:
             await asyncio.sleep(pause)
         verdict = suspicion.verdict(key, self._clock.monotonic(), is_refused=refused)
         log.debug("suspicion", extra={"app": key[0], "instance": key[1], "verdict": verdict.value})
-        if verdict is Verdict.CRASHED:
+        if verdict is Verdict.CRASHED and self._crashed is not None:
             self._crashed(key, since, verdict.value)
 
 

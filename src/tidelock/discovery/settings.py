@@ -76,7 +76,7 @@ class RegistrySettings(RelaxedSettings):
     probe_expired: bool = key(
         name="eureka.server.probeExpired",
         default=True,
-        doc="Under self-preservation, connect to expired instances; who refuses is evicted. Not in Java.",
+        doc="Connect to instances under suspicion or self-preservation; who refuses is evicted. Not in Java.",
     )
     delta_retention_ms: int = key(
         name="eureka.server.retentionTimeInMSInDeltaQueue",
