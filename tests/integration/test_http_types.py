@@ -23,6 +23,13 @@ class Orders:
     async def place(self, order: Order, *, tenant: http.Header[str] = "eu") -> Order:
         raise NotImplementedError
 
+    @http.get("/all")
+    def all(self) -> http.Page[Order]:
+        raise NotImplementedError
+    @http.get("/events")
+    def events(self, since: int = 0) -> http.Stream[Order]:
+        raise NotImplementedError
+
 async def use() -> None:
     orders = http.connect(Orders, source=http.StaticSource({"order-service": "http://127.0.0.1:1"}))
     assert_type(orders, Orders)
@@ -32,7 +39,16 @@ async def use() -> None:
     async with http.Client() as client:
         assert_type(await client.connect(Orders).get(1), Order | None)
         assert_type((await client.get("http://order-service/")).status, int)
+    async for order in orders.all():
+        assert_type(order, Order)
+    async for event in orders.events(since=3):
+        assert_type(event, Order)
     with http.connect_blocking(Orders) as blocking:
+        for order in blocking(Orders.all):
+            assert_type(order, Order)
+        for event in blocking(Orders.events, since=3):
+            assert_type(event, Order)
+        blocking(Orders.events, since="x")  # WRONG
         assert_type(blocking, http.Blocking[Orders])
         assert_type(blocking(Orders.get, 1), Order | None)
         assert_type(blocking(Orders.place, Order(1), tenant="us"), Order)

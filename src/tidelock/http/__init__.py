@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
     from tidelock.http.source import EnvironmentSource, Source, StaticSource
+    from tidelock.http.streaming import BlockingStream, Stream, stream
     from tidelock.http.tracing import TraceContext, current_trace, trace
     from tidelock.http.transport import BlockingDiscoveryTransport, DiscoveryTransport
 
@@ -63,6 +64,7 @@ __all__ = [
     "BlockingClient",
     "BlockingDiscoveryTransport",
     "BlockingPage",
+    "BlockingStream",
     "Body",
     "BreakerChanged",
     "CallError",
@@ -95,6 +97,7 @@ __all__ = [
     "Ssv",
     "StaticSource",
     "StatusError",
+    "Stream",
     "TraceContext",
     "TraceMiddleware",
     "Tsv",
@@ -116,6 +119,7 @@ __all__ = [
     "post",
     "put",
     "register",
+    "stream",
     "trace",
     "with_headers",
 ]
@@ -137,6 +141,7 @@ _HOMES = (
     ("registration", "register"),
     ("serve", "mount"),
     ("source", "EnvironmentSource Source StaticSource"),
+    ("streaming", "BlockingStream Stream stream"),
     ("tracing", "TraceContext current_trace trace"),
     ("transport", "BlockingDiscoveryTransport DiscoveryTransport"),
 )

@@ -13,7 +13,7 @@ from tidelock.http.exchange import Response
 from tidelock.http.flow import Call, Race, Send
 from tidelock.http.racing import Racers
 from tidelock.http.report import Report
-from tidelock.http.wire.head import encode
+from tidelock.http.wire.head import outgoing
 from tidelock.http.wire.pool import Pools
 
 
@@ -30,10 +30,8 @@ async def drive(flow: Call, report: Report, pools: Pools, now: Callable[[], floa
             if isinstance(effect, Send):
                 report.asked(effect)
                 peer, request, at = effect.peer, effect.request, effect.sent_at
-                data = encode(request, peer.prefix, peer.authority, effect.deadline - at, effect.attempt)
-                effect = flow.send(
-                    await pools.exchange(peer.address, data, request.method == "HEAD", effect.deadline, at)
-                )
+                data = outgoing(request, peer.prefix, peer.authority, effect.deadline - at, effect.attempt)
+                effect = flow.send(await pools.exchange(peer.address, data, effect.deadline, at))
             elif isinstance(effect, Race):
                 report.asked(effect)
                 race = race or Racers(pools)

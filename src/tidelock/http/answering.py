@@ -7,7 +7,7 @@ adapters (`serve`, `serve_litestar`, `serve_flask`) only carry bytes.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any, Protocol
 
 import msgspec
@@ -16,6 +16,7 @@ from tidelock.http.codec import decoder, encoder, reader
 from tidelock.http.declarative import Operation, Parameter, Place
 from tidelock.http.exchange import Response
 from tidelock.http.forms import names_of, object_reader, read_form, read_multipart
+from tidelock.http.framing import NDJSON, SSE, framed
 from tidelock.http.paging import write_part
 
 JSON = "application/json"
@@ -52,6 +53,7 @@ class Answer(msgspec.Struct):
     status: int
     body: bytes = b""
     media: str | None = None
+    stream: AsyncIterator[bytes] | None = None
 
     @classmethod
     def error(cls, status: int, detail: str) -> Answer:
@@ -113,6 +115,17 @@ class Endpoint:
         status = next(status for kind, status in self._statuses if isinstance(error, kind))
         return Answer.error(status, str(error))
 
+    async def _pieces(self, items: AsyncIterator[Any], media: str) -> AsyncIterator[bytes]:
+        async for item in items:
+            yield item if self._raw else framed(self._encode(item), media)
+
+    def _media(self, asked: Asked) -> str:
+        """What a stream is sent as: lines, unless the caller (a browser) knows events only."""
+        if self._raw:
+            return OCTETS
+        wanted = ",".join(asked.header("accept"))
+        return SSE if SSE in wanted and NDJSON not in wanted else NDJSON
+
     async def call(self, method: Callable[..., Any], values: Mapping[str, Any]) -> Any:
         """Call the method and return an Answer, or what it made for its framework itself.
 
@@ -126,13 +139,31 @@ class Endpoint:
             return self.refusal(error)
         return result if is_answer(result) else self.answer(result)
 
-    async def serve(self, method: Callable[..., Awaitable[Any]], asked: Asked, body: bytes) -> Any:
+    async def serve(self, method: Callable[..., Any], asked: Asked, body: bytes) -> Any:
         """Read the request, call the method, return its answer."""
         try:
             values = self.values(asked, body)
         except BadRequest as error:
             return Answer.error(error.status, str(error))
+        if self.operation.shape == "stream":
+            media = self._media(asked)
+            return await self._begun(self._pieces(method(**values), media), media)
         return await self.call(method, values)
+
+    async def _begun(self, pieces: AsyncIterator[bytes], media: str) -> Answer:
+        """Wait for the first piece, so that what the method raises before it still becomes a status."""
+        try:
+            first = await anext(pieces, b"")
+        except self.kinds as error:
+            return self.refusal(error)
+
+        async def all_of_them() -> AsyncIterator[bytes]:
+            if first:
+                yield first
+            async for piece in pieces:
+                yield piece
+
+        return Answer(200, b"", media, all_of_them())
 
 
 MISSING: Any = object()

@@ -16,7 +16,7 @@ from tidelock.http.exchange import Response
 from tidelock.http.flow import Call, Race, Send
 from tidelock.http.report import Report
 from tidelock.http.wire.blocking import BlockingPools
-from tidelock.http.wire.head import encode
+from tidelock.http.wire.head import outgoing
 
 
 def drive(
@@ -35,8 +35,8 @@ def drive(
             if isinstance(effect, Send):
                 report.asked(effect)
                 peer, request, left = effect.peer, effect.request, effect.deadline - effect.sent_at
-                data = encode(request, peer.prefix, peer.authority, left, effect.attempt)
-                outcome = pools.exchange(peer.address, data, request.method == "HEAD", effect.deadline)
+                data = outgoing(request, peer.prefix, peer.authority, left, effect.attempt)
+                outcome = pools.exchange(peer.address, data, effect.deadline)
                 with lock:
                     effect = flow.send(outcome)
             elif isinstance(effect, Race):

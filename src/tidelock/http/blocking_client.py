@@ -40,9 +40,11 @@ from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.paging import BlockingPage, Next, Page, Part
 from tidelock.http.plan import at_page, plans
 from tidelock.http.policy import Policy
+from tidelock.http.receiving import received_blocking
 from tidelock.http.report import Report
 from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request, traced
 from tidelock.http.source import Source
+from tidelock.http.streaming import BlockingStream, Stream
 from tidelock.http.wire.blocking import BlockingPools
 from tidelock.runtime import Clock, SystemClock
 
@@ -267,6 +269,11 @@ class Blocking(Generic[T]):
 
     @overload
     def __call__(
+        self, method: Callable[Concatenate[T, P], Stream[R]], /, *args: P.args, **kwargs: P.kwargs
+    ) -> BlockingStream[R]: ...
+
+    @overload
+    def __call__(
         self, method: Callable[Concatenate[T, P], Page[R]], /, *args: P.args, **kwargs: P.kwargs
     ) -> BlockingPage[R]: ...
 
@@ -307,6 +314,12 @@ class Blocking(Generic[T]):
 
             return BlockingPage(fetch)
 
+        def streamed(*args: Any, **kwargs: Any) -> BlockingStream[Any]:
+            request = plan.request(args, kwargs, client.new_key)
+            return received_blocking(
+                plan, lambda: client.call(caller.service, request, plan.timeout, caller.pinned)
+            )
+
         def method(*args: Any, **kwargs: Any) -> Any:
             request = plan.request(args, kwargs, client.new_key)
             try:
@@ -318,7 +331,7 @@ class Blocking(Generic[T]):
                     raise
                 return instead(*args, **kwargs)
 
-        made = paged if plan.operation.shape == "page" else method
+        made: Callable[..., Any] = {"page": paged, "stream": streamed}.get(plan.operation.shape, method)
         self.__dict__[name] = made  # found without __getattr__ from now on
         return made
 

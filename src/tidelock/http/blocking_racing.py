@@ -12,7 +12,7 @@ from collections.abc import Callable
 from tidelock.http.exchange import Failure, Reason
 from tidelock.http.flow import Finished, Race, Send
 from tidelock.http.wire.blocking import BlockingConnection, BlockingPools
-from tidelock.http.wire.head import encode
+from tidelock.http.wire.head import outgoing
 from tidelock.http.wire.idle import Outcome
 
 
@@ -53,11 +53,11 @@ class BlockingRacers:
 
     def _start(self, send: Send) -> Failure | None:
         peer, request = send.peer, send.request
-        data = encode(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
+        data = outgoing(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
         connection = self._pools.take(peer.address, send.deadline)
         if isinstance(connection, Failure):
             return connection
-        connection.begin(data, request.method == "HEAD")
+        connection.begin(data)
         self._running.append((connection, send))
         return None
 

@@ -28,6 +28,7 @@ from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.paging import Next, Page, Part
 from tidelock.http.plan import Plan, at_page, plans
 from tidelock.http.policy import Policy
+from tidelock.http.receiving import received
 from tidelock.http.report import Report
 from tidelock.http.services import (
     CALLER_ATTRIBUTE,
@@ -39,6 +40,7 @@ from tidelock.http.services import (
     traced,
 )
 from tidelock.http.source import RefreshableSource, Source
+from tidelock.http.streaming import Stream
 from tidelock.http.wire.pool import Pools
 from tidelock.runtime import Clock, SystemClock
 
@@ -320,7 +322,22 @@ def _paged(plan: Plan) -> Callable[..., Any]:
     return method
 
 
-_MAKERS: dict[str, Callable[[Plan], Callable[..., Any]]] = {"value": _method, "page": _paged}
+def _streamed(plan: Plan) -> Callable[..., Any]:
+    def method(self: Any, *args: Any, **kwargs: Any) -> Stream[Any]:
+        caller: Caller = self._tidelock_caller
+        client = caller.client
+        request = plan.request(args, kwargs, client.new_key)
+        return received(plan, lambda: client.call(caller.service, request, plan.timeout, caller.pinned))
+
+    method.__name__ = plan.operation.name
+    return method
+
+
+_MAKERS: dict[str, Callable[[Plan], Callable[..., Any]]] = {
+    "value": _method,
+    "page": _paged,
+    "stream": _streamed,
+}
 
 
 def connect(

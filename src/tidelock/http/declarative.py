@@ -30,13 +30,14 @@ from tidelock.errors import UsageError
 from tidelock.http.codec import is_structured
 from tidelock.http.paging import Page
 from tidelock.http.retry import IDEMPOTENT_METHODS
+from tidelock.http.streaming import Stream
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 C = TypeVar("C", bound=type)
 
 API_ATTRIBUTE = "__tidelock_api__"
-SHAPES: dict[Any, str] = {Page: "page"}
+SHAPES: dict[Any, str] = {Page: "page", Stream: "stream"}
 """What a method may return besides one value."""
 
 HOLE = re.compile(r"\{(\w+)\}")
@@ -154,7 +155,7 @@ class Operation:
         result: the type without `| None`; `type(None)` when nothing is returned.
         optional: 404 is None instead of an error.
         affinity: the parameter by whose value an instance is chosen.
-        shape: how the result comes: "value", or "page" for `Page[result]`.
+        shape: how the result comes: "value", "page" for `Page[result]`, "stream" for `Stream[result]`.
     """
 
     name: str

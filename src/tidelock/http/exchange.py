@@ -8,6 +8,7 @@ and the instance's authority change. Response and Failure are the two outcomes o
 from __future__ import annotations
 
 import enum
+from typing import Any
 
 import msgspec
 
@@ -26,6 +27,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
         group: calls of one group share a circuit breaker; few per service.
         idempotent: whether repeating it cannot double an effect.
         affinity: calls with the same one go to the same instance.
+        streams: whether a good answer is handed over when its head is here.
     """
 
     method: str
@@ -36,6 +38,21 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     group: str
     idempotent: bool
     affinity: str | None = None
+    streams: bool = False
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A request as bytes, and what its answer will be like.
+
+    Attributes:
+        data: the whole request.
+        head: it is a HEAD request.
+        stream: a good answer is handed over when its head is here.
+    """
+
+    data: bytes
+    head: bool
+    stream: bool
 
 
 class Response(msgspec.Struct, gc=False):
@@ -47,6 +64,7 @@ class Response(msgspec.Struct, gc=False):
         body: decoded from its content encoding.
         at: monotonic seconds when it was complete.
         instance: who answered.
+        stream: what is still to come of the body, if it was asked for as a stream.
     """
 
     status: int
@@ -54,6 +72,7 @@ class Response(msgspec.Struct, gc=False):
     body: bytes
     at: float = 0.0
     instance: Instance | None = None
+    stream: Any = None
 
     def header(self, name: str) -> str | None:
         """Return a header's value; several of one name are joined by a comma (RFC 9110, 5.3)."""

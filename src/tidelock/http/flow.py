@@ -287,8 +287,10 @@ class Attempts:
         )
 
     def _hedge_after(self) -> float | None:
-        settings = self._service.policy.hedge
-        if not settings.enabled or self.made or self._pinned is not None or not self._request.idempotent:
+        settings, request = self._service.policy.hedge, self._request
+        if not settings.enabled or self.made or self._pinned is not None:
+            return None
+        if request.streams or not request.idempotent:
             return None
         return self._service.latency(self._request.group).delay(settings)
 

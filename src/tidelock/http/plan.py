@@ -17,9 +17,10 @@ from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.codec import decoder, encoder, text_of
 from tidelock.http.declarative import HOLE, Operation, Parameter, Place, api_of, operations
-from tidelock.http.errors import DecodeFailed, InDoubt, StatusError
-from tidelock.http.exchange import Request, Response
+from tidelock.http.errors import CallError, CallTimeout, ConnectionBroken, DecodeFailed, InDoubt, StatusError
+from tidelock.http.exchange import Failure, Reason, Request, Response
 from tidelock.http.forms import joined, pairs_of, write_form, write_multipart
+from tidelock.http.framing import NDJSON, SSE
 from tidelock.http.paging import Next, Part, moved, read_part
 from tidelock.http.wire.head import check_target, header_line, header_lines
 
@@ -63,8 +64,9 @@ class Plan:
         self._nothing = operation.result in (None, type(None))
         self._whole = operation.result is Response
         self._raw = operation.result is bytes
-        kind = operation.result if operation.shape == "value" else list[operation.result]  # type: ignore[name-defined]  # a type built at run time
+        kind = operation.result if operation.shape != "page" else list[operation.result]  # type: ignore[name-defined]  # a type built at run time
         self._decode = None if self._nothing or self._whole else decoder(kind)
+        self._streams = operation.shape == "stream"
 
     def request(self, args: Sequence[Any], kwargs: Mapping[str, Any], new_key: Callable[[], str]) -> Request:
         """Build the request for these arguments.
@@ -102,7 +104,9 @@ class Plan:
             head += header_line("idempotency-key", new_key())
         operation = self.operation
         label = operation.label
-        return Request(operation.verb, target, head, body, label, label, operation.idempotent, affinity)
+        return Request(
+            operation.verb, target, head, body, label, label, operation.idempotent, affinity, self._streams
+        )
 
     def result(self, response: Response) -> Any:
         """Turn an answer into the method's value.
@@ -140,6 +144,22 @@ class Plan:
             return read_part(response, self._decode)
         except ValueError as error:
             raise self.misread(error, response.instance) from error
+
+    def check(self, response: Response) -> None:
+        """Raise what an answer with an error status is for this method."""
+        if response.status >= 300:
+            raise self._exception(response)
+
+    def decoded(self, data: bytes) -> Any:
+        """Read one value of a stream; ValueError if it is not of the declared type."""
+        assert self._decode is not None  # streams have a type
+        return self._decode(data)
+
+    def broken(self, failure: Failure, instance: Instance | None) -> CallError:
+        """Return the error that says that a stream broke."""
+        kind = CallTimeout if failure.reason is Reason.TIMEOUT else ConnectionBroken
+        what = f"the stream broke: {failure.detail}"
+        return kind(what, service=self._service, method=self.operation.label, instance=instance)
 
     def misread(self, error: Exception, instance: Instance | None) -> DecodeFailed:
         """Return the error that says that an answer is not of the declared type."""
@@ -270,7 +290,11 @@ def _media(body: Parameter) -> str | None:
 
 def _static_head(operation: Operation, media: str | None) -> bytes:
     wanted = "*/*" if operation.result in (bytes, Response) else "application/json"
-    lines = [("accept", wanted), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT)]
+    coding = "gzip"
+    if operation.shape == "stream":
+        wanted = "*/*" if operation.result is bytes else f"{NDJSON}, {SSE};q=0.9"
+        coding = "identity"  # what is packed arrives in lumps
+    lines = [("accept", wanted), ("accept-encoding", coding), ("user-agent", USER_AGENT)]
     if media is not None:
         lines.append(("content-type", media))
     return header_lines(lines)

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from tidelock.http.flow import Finished, Race, Send
-from tidelock.http.wire.head import encode
+from tidelock.http.wire.head import outgoing
 from tidelock.http.wire.idle import Outcome
 from tidelock.http.wire.pool import Pools
 
@@ -38,7 +38,5 @@ class Racers:
 
     async def _exchange(self, send: Send) -> Outcome:
         peer, request = send.peer, send.request
-        data = encode(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
-        return await self._pools.exchange(
-            peer.address, data, request.method == "HEAD", send.deadline, send.sent_at
-        )
+        data = outgoing(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
+        return await self._pools.exchange(peer.address, data, send.deadline, send.sent_at)

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tidelock.errors import UsageError
@@ -123,6 +123,8 @@ class StarletteAsked:
 def _written(answer: Any) -> Response:
     if isinstance(answer, Answer):
         headers = {} if answer.media is None else {"content-type": answer.media}
+        if answer.stream is not None:
+            return StreamingResponse(answer.stream, answer.status, headers)
         return Response(answer.body, answer.status, headers)
     made: Response = answer
     return made

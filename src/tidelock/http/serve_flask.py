@@ -12,6 +12,7 @@ import asyncio
 import contextlib
 import inspect
 import threading
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import flask
@@ -70,6 +71,9 @@ def add(app: flask.Flask, endpoint: Endpoint, method: Any) -> None:
             around.enter_context(trace(trace_from(headers)))
             if seconds is not None:
                 around.enter_context(deadline(seconds))
+            if endpoint.operation.shape == "stream":
+                asked = FlaskAsked(request, path)
+                return _written(_runner().run(endpoint.serve(method, asked, request.get_data())))
             return _written(_called(endpoint, method, values))
 
     app.add_url_rule(
@@ -111,4 +115,16 @@ class _Runner:
 def _written(answer: Any) -> Any:
     if not isinstance(answer, Answer):
         return answer
+    if answer.stream is not None:
+        return flask.Response(_pieces(answer.stream), answer.status, content_type=answer.media)
     return flask.Response(answer.body, answer.status, content_type=answer.media)
+
+
+def _pieces(stream: AsyncIterator[bytes]) -> Iterator[bytes]:
+    """Give a stream to Flask piece by piece; the server iterates in the thread that made it."""
+
+    async def following() -> bytes | None:
+        return await anext(stream, None)
+
+    while (piece := _runner().run(following())) is not None:
+        yield piece

@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
+from litestar.response import Stream
 
 from tidelock.http.answering import Answer, Endpoint
 from tidelock.http.declarative import HOLE
@@ -40,11 +41,13 @@ def add(app: Litestar, endpoint: Endpoint, method: Any) -> None:
     """Add the route of one method."""
     operation = endpoint.operation
 
-    async def answer(request: Request[Any, Any, Any]) -> Response[bytes]:
+    async def answer(request: Request[Any, Any, Any]) -> Response[Any]:
         body = await request.body() if endpoint.body is not None else b""
         made = await endpoint.serve(method, LitestarAsked(request), body)
         if not isinstance(made, Answer):
             return made  # type: ignore[no-any-return]  # Litestar's own, made by the method
+        if made.stream is not None:
+            return Stream(made.stream, media_type=made.media)
         return Response(made.body, status_code=made.status, media_type=made.media or "text/plain")
 
     answer.__name__ = operation.name

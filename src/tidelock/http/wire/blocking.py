@@ -14,7 +14,8 @@ import ssl as tls
 import threading
 from collections.abc import Callable
 
-from tidelock.http.exchange import Failure, Reason, Response
+from tidelock.http.deadlines import current_deadline
+from tidelock.http.exchange import Failure, Outgoing, Reason, Response
 from tidelock.http.wire.idle import (
     Address,
     Outcome,
@@ -54,21 +55,21 @@ class BlockingConnection:
         self.idle_since = 0.0
         self.keep_alive: float | None = None
 
-    def exchange(self, data: bytes, head: bool, deadline: float) -> Outcome:
+    def exchange(self, request: Outgoing, deadline: float) -> Outcome:
         """Send a request and return what became of it.
 
         Args:
-            data: the whole request.
-            head: it is a HEAD request.
+            request: the whole request.
             deadline: monotonic seconds; the connection is given up then.
         """
-        self.begin(data, head)
+        self.begin(request)
         outcome = self.wait(deadline)
         return outcome or self.give_up(Reason.TIMEOUT, "no answer before the deadline")
 
-    def begin(self, data: bytes, head: bool) -> None:
+    def begin(self, request: Outgoing) -> None:
         """Start to send a request."""
-        self._parser.start(head)
+        data = request.data
+        self._parser.start(request.head, request.stream)
         self._acked_before = self._written
         self._written += len(data)
         self._rest = memoryview(data)
@@ -100,12 +101,12 @@ class BlockingConnection:
         try:
             if self._rest:
                 self._send()
-            while not self._parser.complete:
+            while not self._parser.complete and not self._parser.streams:
                 data = self._sock.recv(PIECE)
                 if not data:
                     return self._ended()
                 self._parser.feed(data)
-            return self._answered()
+            return self._streamed() if self._parser.streams else self._answered()
         except AGAIN:
             return None
         except ParseError as error:
@@ -113,6 +114,41 @@ class BlockingConnection:
         except (OSError, ValueError) as error:  # ValueError: closed by another thread
             shown = self._why if self.closed else f"{self._why} ({error})"
             return self.give_up(Reason.BROKEN, shown)
+
+    def _streamed(self) -> Response:
+        """The head of a stream is here; the caller reads on with `read`."""
+        return Response(self._parser.status, self._parser.headers, b"", self._now(), stream=self)
+
+    def read(self, until: float) -> bytes | Failure:
+        """Return what has come of a stream, b"" at its end, or why there is none."""
+        parser = self._parser
+        while True:
+            data = parser.take()
+            if data:
+                return data
+            if parser.complete:
+                if not parser.reusable:
+                    self.close()
+                self.idle_since = self._now()
+                return b""
+            try:
+                data = self._sock.recv(PIECE)
+                if data:
+                    parser.feed(data)
+                else:
+                    self.closed = True
+                    parser.eof()
+            except AGAIN:
+                left = until - self._now()
+                if left <= 0.0:
+                    return self.give_up(Reason.TIMEOUT, "the stream was silent until the deadline")
+                poll = select.poll()
+                poll.register(self._sock.fileno(), select.POLLIN)
+                poll.poll(None if left == float("inf") else left * 1000 + 1)
+            except ParseError as error:
+                return self.give_up(Reason.BROKEN, error.what)
+            except (OSError, ValueError) as error:
+                return self.give_up(Reason.BROKEN, f"{self._why} ({error})")
 
     def _send(self) -> None:
         try:
@@ -210,25 +246,29 @@ class BlockingPools:
         """Connections with a request under way."""
         return len(self._busy)
 
-    def exchange(self, address: Address, data: bytes, head: bool, deadline: float) -> Outcome:
+    def exchange(self, address: Address, request: Outgoing, deadline: float) -> Outcome:
         """Send a request to an address and return what became of it.
 
         Args:
             address: where to.
-            data: the whole request.
-            head: it is a HEAD request.
+            request: the whole request.
             deadline: monotonic seconds.
         """
         connection = self.take(address, deadline)
         if isinstance(connection, Failure):
             return connection
+        outcome: Outcome | None = None
         try:
-            return connection.exchange(data, head, deadline)
+            outcome = connection.exchange(request, deadline)
+            if isinstance(outcome, Response) and outcome.stream is not None:
+                outcome.stream = BlockingBody(self, address, connection)
+            return outcome
         except BaseException:
             connection.close()  # KeyboardInterrupt in the middle
             raise
         finally:
-            self.give_back(address, connection)
+            if not isinstance(outcome, Response) or outcome.stream is None:
+                self.give_back(address, connection)
 
     def take(self, address: Address, deadline: float) -> BlockingConnection | Failure:
         """Return a connection that is an idle one or new; it must be given back."""
@@ -303,6 +343,38 @@ class BlockingPools:
             if _is_timeout(error):
                 return no_connection_in_time(patience, limit, self._now())
             return connect_failure(error, self._now())
+
+
+class BlockingBody:
+    """The body of an answer that is read while it arrives; one reader."""
+
+    def __init__(self, pools: BlockingPools, address: Address, connection: BlockingConnection) -> None:
+        self._pools = pools
+        self._address = address
+        self._connection: BlockingConnection | None = connection
+        self._last: bytes | Failure = b""
+
+    def read(self) -> bytes | Failure:
+        """Return what has arrived, b"" at the end, or why there is no end; heeds the current deadline."""
+        connection = self._connection
+        if connection is None:
+            return self._last
+        data = connection.read(current_deadline())
+        if not data or isinstance(data, Failure):
+            self._last = data
+            self._leave(connection)
+        return data
+
+    def close(self) -> None:
+        """Give up what has not arrived yet; harmless after the end."""
+        connection = self._connection
+        if connection is not None:
+            connection.close()
+            self._leave(connection)
+
+    def _leave(self, connection: BlockingConnection) -> None:
+        self._connection = None
+        self._pools.give_back(self._address, connection)
 
 
 def _is_timeout(error: BaseException) -> bool:

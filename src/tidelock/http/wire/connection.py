@@ -17,7 +17,8 @@ import select
 from collections.abc import Callable
 from typing import cast
 
-from tidelock.http.exchange import Failure, Reason, Response
+from tidelock.http.exchange import Failure, Outgoing, Reason, Response
+from tidelock.http.wire.body import Body
 from tidelock.http.wire.idle import Outcome, bytes_acknowledged, keep_alive
 from tidelock.http.wire.parser import ParseError, ResponseParser
 
@@ -38,8 +39,10 @@ class Connection(asyncio.Protocol):
         self._parser = ResponseParser()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Outcome] | None = None
+        self._sink: Body | None = None
         self._released: Callable[[Connection], None] | None = None
         self._deadline = 0.0
+        self._head = Response(0, [], b"")
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = 0.0
         self._written = 0
@@ -51,20 +54,20 @@ class Connection(asyncio.Protocol):
     # what the pool calls
 
     def exchange(
-        self, data: bytes, head: bool, deadline: float, now: float, released: Callable[[Connection], None]
+        self, request: Outgoing, deadline: float, now: float, released: Callable[[Connection], None]
     ) -> asyncio.Future[Outcome]:
         """Send a request; the future resolves with what became of it.
 
         Args:
-            data: the whole request.
-            head: it is a HEAD request.
+            request: the whole request.
             deadline: monotonic seconds; the connection is given up then.
             now: monotonic seconds.
             released: called when the connection is free for the next request.
         """
         waiter = self._waiter = self._loop.create_future()
         self._released = released
-        self._parser.start(head)
+        data = request.data
+        self._parser.start(request.head, request.stream)
         self._deadline = deadline
         if self._timer is None or self._timer_at > deadline:
             self._arm(deadline, now)
@@ -88,6 +91,10 @@ class Connection(asyncio.Protocol):
         """End the connection now; an exchange under way is given up without an outcome."""
         self.closed = True
         self._waiter = None
+        if self._sink is not None:
+            self._sink = None
+            if self._released is not None:
+                self._released(self)  # a stream was given up: the pool forgets the connection
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -106,23 +113,25 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """See asyncio.Protocol."""
-        if self._waiter is None:
+        if self._waiter is None and self._sink is None:
             self.close()  # nobody asked; whatever it is, it must not become the next answer
             return
         try:
             self._parser.feed(data)
-            if self._parser.complete:
+            if self._parser.streams:
+                self._streamed()
+            elif self._parser.complete:
                 self._answered()
         except ParseError as error:
             self._fail(Reason.GARBAGE, error.what, sent=True)
 
     def eof_received(self) -> bool:
         """See asyncio.Protocol; False lets the transport close."""
-        if self._waiter is not None:
+        if self._waiter is not None or self._sink is not None:
             parser = self._parser
             try:
                 parser.eof()
-                self._answered()
+                self._streamed() if parser.streams else self._answered()
             except ParseError as error:
                 unsent = not parser.begun and self._nothing_acknowledged()
                 what = "the connection ended before the answer" if not parser.begun else error.what
@@ -133,7 +142,7 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio.Protocol."""
         self.closed = True
-        if self._waiter is not None:
+        if self._waiter is not None or self._sink is not None:
             self._fail(
                 Reason.BROKEN, f"the connection broke ({exc})" if exc else "the connection broke", sent=True
             )
@@ -147,25 +156,54 @@ class Connection(asyncio.Protocol):
         now = self.idle_since = self._now()
         response = Response(parser.status, parser.headers, parser.body, now)
         waiter, self._waiter = self._waiter, None
-        if parser.reusable and not self.closed and self._all_written():
+        self._part(response)
+        if waiter is not None and not waiter.done():
+            waiter.set_result(response)
+
+    def _part(self, response: Response) -> None:
+        """The answer is complete: the connection goes back to the pool, or ends."""
+        if self._parser.reusable and not self.closed and self._all_written():
             released = self._released
             if released is not None:
                 self.keep_alive = keep_alive(response)
                 released(self)
         else:
             self.close()
-        if waiter is not None and not waiter.done():
-            waiter.set_result(response)
+
+    def _streamed(self) -> None:
+        """A piece of a stream is here; with the first one its head."""
+        parser, sink = self._parser, self._sink
+        if sink is None:
+            waiter, self._waiter = self._waiter, None
+            if waiter is None or waiter.done() or self._transport is None:
+                self.close()
+                return
+            sink = self._sink = Body(self._loop, self._transport, self.close)
+            self._head = Response(parser.status, parser.headers, b"", self._now(), stream=sink)
+            waiter.set_result(self._head)
+        data = parser.take()
+        if data:
+            sink.put(data)
+        if parser.complete:
+            self._sink = None
+            self.idle_since = self._now()
+            sink.end(None)
+            self._part(self._head)
+            if self.closed and self._released is not None:
+                self._released(self)  # nobody waits for the exchange any more; the pool forgets it
 
     def _all_written(self) -> bool:
         """Whether the request has left; a server may answer (413) before it has read all of it."""
         return self._transport is not None and not self._transport.get_write_buffer_size()
 
     def _fail(self, reason: Reason, detail: str, *, sent: bool) -> None:
-        waiter = self._waiter
+        waiter, sink = self._waiter, self._sink
         self.close()
+        failure = Failure(reason, detail, sent, self._now())
+        if sink is not None:
+            sink.end(failure)
         if waiter is not None and not waiter.done():
-            waiter.set_result(Failure(reason, detail, sent, self._now()))
+            waiter.set_result(failure)
 
     def _arm(self, at: float, now: float) -> None:
         if self._timer is not None:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 
 from tidelock.errors import LocalProtocolError
-from tidelock.http.exchange import Request
+from tidelock.http.exchange import Outgoing, Request
 
 TOKEN = re.compile(r"[!#$%&'*+\-.^_`|~0-9A-Za-z]+")
 FORBIDDEN = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
@@ -34,11 +34,18 @@ def encode(request: Request, prefix: str, authority: str, remaining: float, atte
     body = request.body
     again = "" if attempt == 1 else f"x-envoy-attempt-count: {attempt}\r\n"
     framing = "" if body is None else f"content-length: {len(body)}\r\n"
+    patience = "" if request.streams else f"x-envoy-expected-rq-timeout-ms: {int(remaining * 1000)}\r\n"
     head = (
         f"{request.method} {prefix}{request.target} HTTP/1.1\r\nhost: {authority}\r\n"
-        f"x-envoy-expected-rq-timeout-ms: {int(remaining * 1000)}\r\n{again}{framing}"
+        f"{patience}{again}{framing}"
     )
     return b"%b%b\r\n%b" % (head.encode("latin-1"), request.head, body or b"")
+
+
+def outgoing(request: Request, prefix: str, authority: str, remaining: float, attempt: int) -> Outgoing:
+    """Return one attempt as the engines take it; see `encode`. A stream outlives its head's deadline."""
+    data = encode(request, prefix, authority, remaining, attempt)
+    return Outgoing(data, request.method == "HEAD", request.streams)
 
 
 def header_lines(headers: Iterable[tuple[str, str]]) -> bytes:

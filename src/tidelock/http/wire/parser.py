@@ -44,6 +44,7 @@ class ResponseParser:
         complete: the answer is here.
         begun: at least one byte of it is.
         reusable: the connection may carry another request; False also when bytes follow the answer.
+        streams: the head is here, and the body is to be taken piece by piece.
     """
 
     def __init__(self, *, body_limit: int = BODY_LIMIT, head_limit: int = HEAD_LIMIT) -> None:
@@ -53,11 +54,13 @@ class ResponseParser:
         self._fresh = True
         self._clear(False)
 
-    def _clear(self, head: bool) -> None:
+    def _clear(self, head: bool, stream: bool = False) -> None:
         self.complete = self.begun = self.reusable = False
         self.status = 0
         self.headers: list[tuple[bytes, bytes]] = []
         self._head = head
+        self._stream = stream
+        self.streams = False
         self._chunks: list[bytes] = []
         self._size = 0
         self._quiet = 0
@@ -65,16 +68,17 @@ class ResponseParser:
         self._to_end = False
         self._fault: str | None = None
 
-    def start(self, head: bool = False) -> None:
+    def start(self, head: bool = False, stream: bool = False) -> None:
         """Expect a new answer.
 
         Args:
             head: it answers a HEAD request, so that it has no body whatever its headers say.
+            stream: the body of a good answer is taken piece by piece (`streams`, `take`), without a limit.
         """
         if not self._fresh:
             self._llhttp = httptools.HttpResponseParser(self)
             self._fresh = True
-        self._clear(head)
+        self._clear(head, stream)
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they come.
@@ -123,7 +127,7 @@ class ResponseParser:
             ParseError: it is not what its coding says, or too large when decoded.
         """
         raw = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        coding = b", ".join(value for name, value in self.headers if name == b"content-encoding").lower()
+        coding = self._coding()
         if not raw or coding in (b"", b"identity"):
             return raw
         if coding in (b"gzip", b"x-gzip"):
@@ -167,6 +171,19 @@ class ResponseParser:
                 self._finish(self._keeps_alive())
         else:
             self._to_end = not lengths and not codings
+        if self._stream and status < 300 and self._fault is None:
+            self.streams = True
+            if self._coding() not in (b"", b"identity"):
+                self._fault = f"the stream has the content encoding {self._coding().decode('latin-1')!r}"
+
+    def take(self) -> bytes:
+        """Return what has come of the body since the last time."""
+        data = b"".join(self._chunks)
+        self._chunks.clear()
+        return data
+
+    def _coding(self) -> bytes:
+        return b", ".join(value for name, value in self.headers if name == b"content-encoding").lower()
 
     def on_body(self, data: bytes) -> None:
         """A piece of the body."""
@@ -175,7 +192,7 @@ class ResponseParser:
             self.reusable = False
             return
         self._size += len(data)
-        if self._size > self._body_limit:
+        if self._size > self._body_limit and not self.streams:
             self._fault = f"the body of the answer is larger than {self._body_limit} bytes"
             self._chunks.clear()
             return

@@ -12,7 +12,7 @@ import asyncio
 import ssl as tls
 from collections.abc import Callable
 
-from tidelock.http.exchange import Failure
+from tidelock.http.exchange import Failure, Outgoing
 from tidelock.http.wire.connection import Connection
 from tidelock.http.wire.idle import (
     LOOK_AFTER,
@@ -61,15 +61,12 @@ class Pools:
         """Connections with a request under way."""
         return len(self._busy)
 
-    async def exchange(
-        self, address: Address, data: bytes, head: bool, deadline: float, now: float
-    ) -> Outcome:
+    async def exchange(self, address: Address, request: Outgoing, deadline: float, now: float) -> Outcome:
         """Send a request to an address and return what became of it; cancelling it ends its connection.
 
         Args:
             address: where to.
-            data: the whole request.
-            head: it is a HEAD request.
+            request: the whole request.
             deadline: monotonic seconds.
             now: monotonic seconds.
         """
@@ -80,7 +77,7 @@ class Pools:
                 return made
             connection, now = made, self._now()
         self._busy.add(connection)
-        waiter = connection.exchange(data, head, deadline, now, self._releaser(address))
+        waiter = connection.exchange(request, deadline, now, self._releaser(address))
         try:
             return await waiter
         finally:
@@ -125,7 +122,7 @@ class Pools:
 
     def _release(self, address: Address, connection: Connection) -> None:
         self._busy.discard(connection)
-        if self._closed:
+        if self._closed or connection.closed:
             connection.close()
             return
         self._idle.setdefault(address, []).append(connection)
