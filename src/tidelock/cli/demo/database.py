@@ -6,7 +6,10 @@ reached at all is told before anything starts (`check_reachable`).
 
 from __future__ import annotations
 
+import sqlite3
+from collections.abc import Iterable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy
@@ -15,6 +18,8 @@ from sqlalchemy.engine import URL, Engine, make_url
 from tidelock.errors import ConflictError, UnreachableError, UsageError
 
 TABLE = "orders"
+JOURNAL = "order_events"
+"""The witness sink's table: one row per event, no key."""
 LEDGER = "tidelock_offsets"
 """Where the SQL sink keeps its offsets; a ledger without its table would make the sink skip orders."""
 
@@ -44,6 +49,18 @@ class OrdersTable:
         """Return the number of rows; 0 while there is no table."""
         return int(self._one(f"select count(*) from {TABLE}") or 0)
 
+    def count_events(self) -> int:
+        """Return the number of rows that the witness wrote; 0 while there is no table."""
+        return int(self._one(f"select count(*) from {JOURNAL}", JOURNAL) or 0)
+
+    def ledger(self) -> dict[str, int]:
+        """Return, per sink, how many records of the topic it has taken into account."""
+        question = f"select connector, sum(next_offset) from {LEDGER} group by connector"
+        if not sqlalchemy.inspect(self._engine).has_table(LEDGER):
+            return {}
+        with self._engine.connect() as connection:
+            return {name: int(total or 0) for name, total in connection.execute(sqlalchemy.text(question))}
+
     def distinct(self) -> int:
         """Return the number of different invoices."""
         return int(self._one(f"select count(distinct invoice_no) from {TABLE}") or 0)
@@ -60,14 +77,25 @@ class OrdersTable:
         """Give the connections back."""
         self._engine.dispose()
 
-    def _one(self, statement: str) -> Any:
+    def _one(self, statement: str, table: str = TABLE) -> Any:
         try:
             with self._engine.connect() as connection:
                 return connection.execute(sqlalchemy.text(statement)).scalar()
         except (sqlalchemy.exc.OperationalError, sqlalchemy.exc.ProgrammingError):
-            if sqlalchemy.inspect(self._engine).has_table(TABLE):
+            if sqlalchemy.inspect(self._engine).has_table(table):
                 raise
             return 0
+
+
+def events_committed(paths: Iterable[Path]) -> int:
+    """Return how many events the outboxes in these SQLite files have held since they were made."""
+    total = 0
+    for path in paths:
+        database = sqlite3.connect(path)
+        row = database.execute("select seq from sqlite_sequence where name = 'tidelock_outbox'").fetchone()
+        database.close()
+        total += int(row[0]) if row else 0
+    return total
 
 
 def _exact(value: object) -> Decimal:
@@ -117,7 +145,7 @@ def check_reachable(url: URL) -> None:
         ) from None
     try:
         inspector = sqlalchemy.inspect(engine)
-        left = [name for name in (TABLE, LEDGER) if inspector.has_table(name)]
+        left = [name for name in (TABLE, JOURNAL, LEDGER) if inspector.has_table(name)]
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise UnreachableError(

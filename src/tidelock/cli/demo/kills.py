@@ -13,7 +13,7 @@ import signal
 
 from tidelock.cli.demo.load import IN_FLIGHT
 from tidelock.cli.demo.record import ActResult
-from tidelock.cli.demo.sink import sink_pid
+from tidelock.cli.demo.sink import SINKS, task_pid
 from tidelock.cli.demo.stage import CATCH_UP_TIMEOUT, Stage
 from tidelock.cli.demo.world import World
 
@@ -82,23 +82,40 @@ async def in_step_again(world: World) -> bool:
     return await world.outbox_backlog() <= 2 * IN_FLIGHT
 
 
-async def kill_sink(stage: Stage, act: ActResult) -> None:
-    """SIGKILL the process of the sink's task and wait until Connect runs it again."""
-    world = stage.world
-    pid = await sink_pid(world)
-    stored = await asyncio.to_thread(world.common.count)
-    os.kill(pid, signal.SIGKILL)
-    stage.mark("kill -9 sink task", is_kill=True)
+async def kill_sinks(stage: Stage, act: ActResult) -> None:
+    """SIGKILL the processes of both sinks' tasks and wait until Connect runs them again and they write."""
+    world, common = stage.world, stage.world.common
+    pids = {name: await running_pid(world, name) for name in SINKS}
+    rows, events = await asyncio.to_thread(common.count), await asyncio.to_thread(common.count_events)
+    lag = stage.load.tally.accepted - rows
+    for pid in pids.values():
+        os.kill(pid, signal.SIGKILL)
+    stage.mark("kill -9 sink tasks", is_kill=True)
 
-    async def goes_on() -> bool:
-        if await sink_pid(world) in (0, pid):
+    async def go_on() -> bool:
+        if any([await task_pid(world, name) in (0, pid) for name, pid in pids.items()]):
             return False
-        now = await asyncio.to_thread(world.common.count)
-        return now > stored or now >= stage.load.tally.accepted
+        now, now_events = await asyncio.to_thread(common.count), await asyncio.to_thread(common.count_events)
+        return (now > rows and now_events > events) or now >= stage.load.tally.accepted
 
-    seconds = await world.until("the sink goes on", goes_on, world.platform)
-    stage.mark("sink back")
+    seconds = await world.until("the sinks go on", go_on, world.platform)
+    stage.mark("sinks back")
     stage.narrator.line(
-        act, f"sink task (pid {pid}) killed at {stored:,} rows; writing again after {seconds:.1f} s"
+        act,
+        f"sink tasks (pids {', '.join(map(str, pids.values()))}) killed at {rows:,} rows,"
+        f" {lag:,} orders behind; writing again after {seconds:.1f} s",
     )
-    act.figures |= {"sink_killed": True, "sink_back_after": round(seconds, 2)}
+    act.figures |= {"rows_at_kill": rows, "lag_at_kill": lag, "sinks_back_after": round(seconds, 2)}
+
+
+async def running_pid(world: World, name: str) -> int:
+    """Return the process id of a sink's task, waiting for it where it is just being started."""
+    found = 0
+
+    async def known() -> bool:
+        nonlocal found
+        found = await task_pid(world, name)
+        return found > 0
+
+    await world.until(f"the task of {name} has a process", known, world.platform)
+    return found

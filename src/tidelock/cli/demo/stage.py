@@ -8,10 +8,12 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tidelock.cli.demo.database import events_committed
 from tidelock.cli.demo.load import Load
 from tidelock.cli.demo.narrate import Narrator
 from tidelock.cli.demo.orders import Order, OrderBook
 from tidelock.cli.demo.record import ActResult, Event, RunRecord, Sample
+from tidelock.cli.demo.sink import SINKS
 from tidelock.cli.demo.world import World
 from tidelock.errors import TidelockError
 
@@ -99,13 +101,17 @@ async def under_load(stage: Stage, orders: Sequence[Order], *disturbances: Distu
 
 
 async def caught_up(stage: Stage) -> float:
-    """Wait until every accepted order is in the common database; returns the seconds it took."""
+    """Wait until every sink has every event of the outboxes; returns the seconds it took."""
     world = stage.world
 
+    def done() -> tuple[int, int]:
+        ledger = world.common.ledger()
+        return min(ledger.get(name, 0) for name in SINKS), events_committed(world.source_files)
+
     async def equal() -> bool:
-        stored = await asyncio.to_thread(world.common.distinct)
-        stage.narrator.progress("in the database", stored, stage.load.tally.accepted)
-        return stored >= stage.load.tally.accepted and await drained_outbox(world)
+        taken, committed = await asyncio.to_thread(done)
+        stage.narrator.progress("events in the database", taken, committed)
+        return taken >= committed and await drained_outbox(world)
 
     return await world.until("everything arrives", equal, world.platform, within=CATCH_UP_TIMEOUT)
 

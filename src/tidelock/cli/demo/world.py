@@ -79,7 +79,12 @@ class World:
     @property
     def source_urls(self) -> list[str]:
         """The instances' own databases, as SQLAlchemy URLs."""
-        return [f"sqlite:///{self.folder / f'{name}.db'}" for name in ORDER_SERVICES]
+        return [f"sqlite:///{path}" for path in self.source_files]
+
+    @property
+    def source_files(self) -> list[Path]:
+        """The files of the instances' own databases."""
+        return [self.folder / f"{name}.db" for name in ORDER_SERVICES]
 
     async def start(self) -> None:
         """Start platform, both order services (without the queue) and user-service."""

@@ -115,7 +115,11 @@ class OrderDesk(Orders):
                 "insert into orders values (:no, :customer, :country, :date, :lines, :quantity, :total)", row
             )
         except sqlite3.IntegrityError:
-            return False
+            if self.database.execute(
+                "select 1 from orders where invoice_no = ?", (order.invoice_no,)
+            ).fetchone():
+                return False
+            raise
         for begin in range(0, len(order.lines), PART):
             part = order.lines[begin : begin + PART]
             self.database.executemany(
