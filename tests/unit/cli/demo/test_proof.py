@@ -1,4 +1,4 @@
-"""The topic's own testimony: events there once, gapless per source, each key in order and in one partition."""
+"""The topic testifies: events there once, gapless per source, each key in order and in one partition."""
 
 from tidelock.cli.demo.proof import check_topic
 from tidelock.cli.demo.topic import TopicEvent
