@@ -61,6 +61,9 @@ class BrokerSettings(Settings):
     )
     max_connections: int = key(default=INT_MAX, at_least=0, doc="Connections served at a time.")
     connections_max_idle_ms: int = key(default=600_000, doc="Idle connections are closed after this time.")
+    max_incremental_fetch_session_cache_slots: int = key(
+        default=1000, at_least=0, doc="Most incremental fetch sessions kept at a time."
+    )
     fetch_max_bytes: int = key(default=57_671_680, at_least=1024, doc="Most bytes one fetch returns.")
     compression_type: str = key(default="producer", choices=CODECS, doc="Codec of stored batches.")
     min_insync_replicas: int = key(default=1, at_least=1, doc="Replicas an acks=all write needs.")

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
 from tidelock.broker import configs
+from tidelock.broker.fetch_sessions import FetchSessions
 from tidelock.broker.groups.coordinator import GroupCoordinator
 from tidelock.broker.groups.outcome import Joined, Synced
 from tidelock.broker.groups.records import GroupRecord, encode
@@ -88,6 +89,7 @@ class BrokerState:
         self.groups: GroupCoordinator
         self.transactions: TransactionCoordinator
         self.purgatory = Purgatory()
+        self.fetch_sessions = FetchSessions(settings.max_incremental_fetch_session_cache_slots, new_bytes)
         self.partitions: dict[str, list[Partition | None]] = {}
         self.endpoint = ("127.0.0.1", 9092)
         self.finished: list[tuple[Parked, Chunks]] = []
@@ -113,6 +115,16 @@ class BrokerState:
         if partition is None:
             raise errors.KafkaStorageError(f"partition {topic}-{index} is offline")
         return partition
+
+    def readable(self, topic: str | bytes, index: int) -> Partition | None:
+        """Return a partition by its topic's name or id; None where a fetch of it meets an error."""
+        if isinstance(topic, bytes):
+            found = self.image.by_id.get(topic)
+            if found is None:
+                return None
+            topic = found.name
+        partitions = self.partitions.get(topic, ())
+        return partitions[index] if 0 <= index < len(partitions) else None
 
     def topic_by_id(self, topic_id: bytes) -> Topic:
         """Return a topic by its id.

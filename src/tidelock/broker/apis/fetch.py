@@ -4,8 +4,8 @@ v5 log start offset, v7 sessions (KIP-227), v9 leader epoch (KIP-320), v11 rack,
 epoch, v13 topic ids (KIP-516), v15 replica state (KIP-903), v16 node endpoints (KIP-951: none, this broker
 leads everything), v17 directory ids, v18 high watermark tag. Replicas do not fetch here.
 
-Sessions are answered with id 0, which tells the client to send every fetch in full: legal, and every client
-does so. Readers of committed data (KIP-98) get nothing behind the last stable offset, and the aborted
+Sessions are kept in tidelock.broker.fetch_sessions; without room, id 0 has the client fetch in full.
+Readers of committed data (KIP-98) get nothing behind the last stable offset, and the aborted
 transactions among what they get; what they wait for counts from when it is decided. Limits are soft: the
 first batch comes whole (KIP-74); partitions are served in the order of the request. Any error, or nothing
 to read from, ends the wait. Batches are handed to the transport as the log returned them.
@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from struct import Struct
 
 from tidelock.broker.apis.call import Call
-from tidelock.broker.apis.fetch_request import FetchRequest, Wanted, read_request
+from tidelock.broker.apis.fetch_request import FetchRequest, read_request, topic_bytes
+from tidelock.broker.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, Session, Wanted
 from tidelock.broker.log import Partition
 from tidelock.broker.purgatory import ParkedFetch
 from tidelock.broker.state import BrokerState, Chunks, stable_key
@@ -48,22 +49,41 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
         MalformedMessage: the frame is not a Fetch of this version.
     """
     request = read_request(frame, pos, call.version)
-    if request.session_id:
-        return _refused(call, int(ErrorCode.FETCH_SESSION_ID_NOT_FOUND))
-    reading = _Reading(state, request, call)
+    try:
+        session = _session(state, request, call)
+    except KafkaError as error:
+        return _refused(call, error.error_code)
+    reading = _Reading(state, request, call, session)
     chunks = reading.read()
     missing = request.min_bytes - reading.found_bytes
+    if session is not None and not reading.failed:
+        reading.partitions = list(session.readable(state.readable))
     if missing <= 0 or request.max_wait_ms <= 0 or reading.failed or not reading.partitions:
+        reading.answered()
         return chunks
     committed = tuple(reading.partitions) if reading.committed else ()
     parked = ParkedFetch(
         map(stable_key, committed) if committed else reading.partitions,
         missing,
         call.now.monotonic + request.max_wait_ms / 1000,
-        lambda: _Reading(state, request, call).read(),
+        lambda: _Reading(state, request, call, session).read_and_answer(),
     )
     parked.committed = committed
     return parked
+
+
+def _session(state: BrokerState, request: FetchRequest, call: Call) -> Session | None:
+    """Open, resume or end a session; None for a fetch without one."""
+    sessions, now = state.fetch_sessions, call.now.monotonic
+    by_id = call.version >= TOPIC_IDS_SINCE
+    if request.session_epoch not in (INITIAL_EPOCH, FINAL_EPOCH):
+        return sessions.resume(
+            request.session_id, request.session_epoch, request.topics, request.forgotten, by_id=by_id, now=now
+        )
+    sessions.close(request.session_id)
+    if request.session_epoch == FINAL_EPOCH:
+        return None
+    return sessions.create(request.topics, by_id=by_id, now=now)
 
 
 def _refused(call: Call, error: int) -> Chunks:
@@ -90,22 +110,43 @@ class _Reading:
         "out",
         "partitions",
         "request",
+        "served",
+        "session",
         "state",
+        "topics",
         "version",
     )
 
-    def __init__(self, state: BrokerState, request: FetchRequest, call: Call) -> None:
+    def __init__(
+        self, state: BrokerState, request: FetchRequest, call: Call, session: Session | None
+    ) -> None:
         self.state = state
+        self.session = session
+        self.topics = request.topics
+        if session is not None:
+            self.topics = session.due(state.readable, request.isolation == 1)
         self.request = request
         self.call = call
         self.version = call.version
         self.flexible = call.version >= FLEXIBLE_SINCE
         self.committed = request.isolation == READ_COMMITTED
         self.partitions: list[Partition] = []
+        self.served: set[Partition] = set()
         self.found_bytes = 0
         self.failed = False
         self.chunks: Chunks = []
         self.out = bytearray()
+
+    def read_and_answer(self) -> Chunks:
+        """Return the response frame, which will be sent."""
+        chunks = self.read()
+        self.answered()
+        return chunks
+
+    def answered(self) -> None:
+        """The response is sent: the session need not tell this again."""
+        if self.session is not None:
+            self.session.sent(self.topics, self.state.readable, self.served)
 
     def read(self) -> Chunks:
         """Return the response frame."""
@@ -114,11 +155,13 @@ class _Reading:
         if self.flexible:
             out.insert(8, 0)
         if self.version >= 7:
-            out += _pack_session(0, 0)
-        self._count(len(self.request.topics))
+            session = self.session
+            is_open = session is not None and self.state.fetch_sessions.is_open(session)
+            out += _pack_session(0, session.id if session is not None and is_open else 0)
+        self._count(len(self.topics))
         room = min(self.request.max_bytes, self.state.settings.fetch_max_bytes)
-        for raw, topic, wanted in self.request.topics:
-            self.out += raw
+        for topic, wanted in self.topics:
+            self.out += topic_bytes(topic, self.version)
             self._count(len(wanted))
             found = self._partitions_of(topic)
             for one in wanted:
@@ -178,6 +221,8 @@ class _Reading:
         self.partitions.append(partition)
         self._head(wanted.partition, 0, partition, aborted)
         self._records(data)
+        if data:
+            self.served.add(partition)
         self.found_bytes += len(data)
         return len(data)
 

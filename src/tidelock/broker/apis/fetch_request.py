@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
-from typing import NamedTuple
 
-from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags
+from tidelock.broker.fetch_sessions import FINAL_EPOCH, Topics, Wanted
+from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags, write_uvarint
 
 FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 12, 13
 
@@ -19,22 +19,15 @@ _session = Struct(">ii").unpack_from
 _V4, _V5, _V9, _V12 = Struct(">iqi"), Struct(">iqqi"), Struct(">iiqqi"), Struct(">iiqiqi")
 
 
-class Wanted(NamedTuple):
-    """One partition to read; epochs are -1 where the client does not say them."""
-
-    partition: int
-    leader_epoch: int
-    offset: int
-    last_epoch: int
-    max_bytes: int
-
-
 @dataclass(slots=True)
 class FetchRequest:
     """A Fetch.
 
     Args:
-        topics: (name or id as on the wire, for the response; name or id; partitions).
+        session_id: 0 = none yet.
+        session_epoch: -1 = no session wanted, 0 = a new one, otherwise the next of an open one.
+        topics: (name or id, partitions).
+        forgotten: (name or id, partition) that leave the session.
     """
 
     max_wait_ms: int
@@ -42,7 +35,9 @@ class FetchRequest:
     max_bytes: int
     isolation: int
     session_id: int
-    topics: list[tuple[bytes, str | bytes, list[Wanted]]]
+    session_epoch: int
+    topics: Topics
+    forgotten: list[tuple[str | bytes, int]]
 
 
 def read_request(frame: memoryview, pos: int, version: int) -> FetchRequest:
@@ -56,21 +51,35 @@ def read_request(frame: memoryview, pos: int, version: int) -> FetchRequest:
             pos += 4
         max_wait_ms, min_bytes, max_bytes, isolation = _limits(frame, pos)
         pos += 13
-        session_id = 0
+        session_id, session_epoch = 0, FINAL_EPOCH
         if version >= 7:
-            session_id, _ = _session(frame, pos)
+            session_id, session_epoch = _session(frame, pos)
             pos += 8
         flexible = version >= FLEXIBLE_SINCE
         topics, pos = _flexible_topics(frame, pos, version) if flexible else _topics(frame, pos, version)
+        forgotten: list[tuple[str | bytes, int]] = []
+        if session_id:
+            forgotten, pos = _forgotten(frame, pos, version)
     except (struct_error, IndexError, ValueError) as error:
         raise MalformedMessage(f"a Fetch v{version} is cut short or garbled: {error}") from None
     if pos > len(frame):
         raise MalformedMessage(f"a Fetch v{version} is cut short")
-    # Forgotten topics and the rack that may follow mean nothing without sessions and with one broker.
-    return FetchRequest(max_wait_ms, min_bytes, max_bytes, isolation, session_id, topics)
+    # The rack that may follow means nothing with one broker.
+    return FetchRequest(
+        max_wait_ms, min_bytes, max_bytes, isolation, session_id, session_epoch, topics, forgotten
+    )
 
 
-Topics = list[tuple[bytes, str | bytes, list[Wanted]]]
+def topic_bytes(topic: str | bytes, version: int) -> bytes:
+    """Return a topic's name or id as a response of this version has it."""
+    if isinstance(topic, bytes):
+        return topic
+    raw = topic.encode()
+    if version < FLEXIBLE_SINCE:
+        return len(raw).to_bytes(2, "big") + raw
+    out = bytearray()
+    write_uvarint(out, len(raw) + 1)
+    return bytes(out + raw)
 
 
 def _topics(frame: memoryview, pos: int, version: int) -> tuple[Topics, int]:
@@ -80,15 +89,15 @@ def _topics(frame: memoryview, pos: int, version: int) -> tuple[Topics, int]:
     topics: Topics = []
     for _ in range(_checked(count, frame)):
         (size,) = _short(frame, pos)
-        raw = bytes(frame[pos : pos + 2 + max(size, 0)])
-        pos += len(raw)
+        name = str(frame[pos + 2 : pos + 2 + max(size, 0)], "utf-8")
+        pos += 2 + max(size, 0)
         (partitions,) = _int(frame, pos)
         pos += 4
         wanted = []
         for _ in range(_checked(partitions, frame)):
             wanted.append(_wanted(layout.unpack_from(frame, pos), version))
             pos += layout.size
-        topics.append((raw, raw[2:].decode(), wanted))
+        topics.append((name, wanted))
     return topics, pos
 
 
@@ -102,15 +111,7 @@ def _flexible_topics(frame: memoryview, pos: int, version: int) -> tuple[Topics,
     count, pos = read_uvarint(frame, pos)
     topics: Topics = []
     for _ in range(_checked(count - 1, frame)):
-        start = pos
-        topic: str | bytes
-        if version >= TOPIC_IDS_SINCE:
-            pos += 16
-            topic = raw = bytes(frame[start:pos])
-        else:
-            size, at = read_uvarint(frame, pos)
-            pos = at + max(size - 1, 0)
-            raw, topic = bytes(frame[start:pos]), str(frame[at:pos], "utf-8")
+        topic, pos = _topic(frame, pos, version)
         partitions, pos = read_uvarint(frame, pos)
         wanted = []
         for _ in range(_checked(partitions - 1, frame)):
@@ -118,8 +119,42 @@ def _flexible_topics(frame: memoryview, pos: int, version: int) -> tuple[Topics,
             pos = skip_tags(frame, pos + _V12.size)
             wanted.append(Wanted(index, epoch, offset, last_epoch, max_bytes))
         pos = skip_tags(frame, pos)
-        topics.append((raw, topic, wanted))
+        topics.append((topic, wanted))
     return topics, pos
+
+
+def _topic(frame: memoryview, pos: int, version: int) -> tuple[str | bytes, int]:
+    if version >= TOPIC_IDS_SINCE:
+        return bytes(frame[pos : pos + 16]), pos + 16
+    if version >= FLEXIBLE_SINCE:
+        size, pos = read_uvarint(frame, pos)
+        size -= 1
+    else:
+        (size,) = _short(frame, pos)
+        pos += 2
+    end = pos + max(size, 0)
+    return str(frame[pos:end], "utf-8"), end
+
+
+def _forgotten(frame: memoryview, pos: int, version: int) -> tuple[list[tuple[str | bytes, int]], int]:
+    found: list[tuple[str | bytes, int]] = []
+    count, pos = _length(frame, pos, version)
+    for _ in range(count):
+        topic, pos = _topic(frame, pos, version)
+        partitions, pos = _length(frame, pos, version)
+        found += [(topic, _int(frame, pos + 4 * number)[0]) for number in range(partitions)]
+        pos += 4 * partitions
+        if version >= FLEXIBLE_SINCE:
+            pos = skip_tags(frame, pos)
+    return found, pos
+
+
+def _length(frame: memoryview, pos: int, version: int) -> tuple[int, int]:
+    """An array's length, checked, and where its elements start."""
+    if version >= FLEXIBLE_SINCE:
+        count, pos = read_uvarint(frame, pos)
+        return _checked(count - 1, frame), pos
+    return _checked(_int(frame, pos)[0], frame), pos + 4
 
 
 def _checked(count: int, frame: memoryview) -> int:
