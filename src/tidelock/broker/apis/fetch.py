@@ -220,6 +220,9 @@ class _Reading:
             return self._refuse(wanted, error.error_code)
         self.partitions.append(partition)
         self._head(wanted.partition, 0, partition, aborted)
+        return self._serve(partition, data)
+
+    def _serve(self, partition: Partition, data: bytes | memoryview) -> int:
         self._records(data)
         if data:
             self.served.add(partition)

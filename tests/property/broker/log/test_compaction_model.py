@@ -25,6 +25,8 @@ from tests.support.compaction import (
     last_of_each,
 )
 from tidelock.broker.log import LogSettings, MemoryFiles, keep_everything, keep_nothing
+from tidelock.broker.log.transactions import Marker
+from tidelock.protocol.records import Producer, Record, build_batch
 
 RETENTION_MS = 1_000
 SMALL = LogSettings(
@@ -158,3 +160,31 @@ def test_a_compacted_log_stays_readable_when_its_policy_changes() -> None:
     files.crash(keep_everything)
     plain = dataclasses.replace(SMALL, cleanup_policy=frozenset({"delete"}), retention_ms=-1)
     assert everything(folder(files, plain).get(*KEY)) == kept
+
+
+def test_aborted_records_replace_nothing_and_go() -> None:
+    files = MemoryFiles()
+    logs = folder(files, SMALL)
+    log = logs.get(*KEY)
+    append(log, [(b"a", b"committed")], START_MS)
+    for value, commit in ((b"aborted", False), (b"later", True)):
+        producer = Producer(7, 0, 0 if not commit else 1)
+        record = Record(0, START_MS, b"a" if not commit else b"b", value)
+        log.append(memoryview(build_batch([record], producer=producer, transactional=True)), START_MS)
+        log.append_marker(Marker(7, 0, commit, 0), START_MS)
+    for number in range(20):
+        append(log, [(b"filler %d" % number, b"v" * 100)], START_MS)
+    logs.flush_all()
+    assert compact(logs, START_MS, files) is not None
+    for _ in range(2):
+        found = {
+            one.key: one.value for one in everything(log) if one.key and not one.key.startswith(b"filler")
+        }
+        assert {key: value for key, value in found.items() if len(key) == 1} == {
+            b"a": b"committed",
+            b"b": b"later",
+        }
+        files.crash(keep_everything)
+        logs = folder(files, SMALL)
+        log = logs.get(*KEY)
+        assert log.aborted_in(0, log.read(0, 5_000)) == [(7, 1)]
