@@ -3,13 +3,14 @@
     record --encode--> metadata.log (length, CRC, JSON) --fsync--> image.apply(record)
 
 At a start the same `apply` takes in what the log holds. A torn last record is cut off: its change was never
-acknowledged. Damage with intact records behind it is refused, never skipped. When the log has grown past 1
-MiB it is replaced in one step by the records that make up the current image. Imports the log's `Files` seam
-only; no IO.
+acknowledged. Anything else that is not intact (also a log that is missing beside partitions) is refused,
+never skipped: behind it every topic would look deleted. When the log has grown past 1 MiB it is replaced in
+one step by the records that make up the current image. Imports the log's `Files` seam only; no IO.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import struct
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from dataclasses import asdict, dataclass, field
 from typing import ClassVar, TypeAlias
 
 from tidelock.broker.log.files import Files, append_all, folder_of, read_all, replace
+from tidelock.broker.log.logs import FOLDER_NAME
 from tidelock.errors import TidelockError
 from tidelock.protocol.checksum import crc32c
 
@@ -26,10 +28,11 @@ OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
 INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"})
 _FRAME = struct.Struct(">II")
+_RESTORE = "restore the data folder from a copy, or move it away to start empty"
 
 
 class CorruptMetadata(TidelockError):
-    """The metadata log is damaged before its end; the broker does not start over it."""
+    """The metadata log is damaged or missing; the broker does not start over it."""
 
     code = "TID-251"
 
@@ -186,7 +189,7 @@ def decode(data: bytes, where: str = LOG_NAME) -> tuple[list[MetadataRecord], in
     """Read frames; returns the records and how many bytes of `data` are intact.
 
     Raises:
-        CorruptMetadata: a damaged frame has an intact one behind it, or holds no known record.
+        CorruptMetadata: what is not intact is more than a torn last record, or an intact one is unknown.
     """
     records: list[MetadataRecord] = []
     position = 0
@@ -196,15 +199,26 @@ def decode(data: bytes, where: str = LOG_NAME) -> tuple[list[MetadataRecord], in
             break
         records.append(_record(body, f"{where} byte {position}"))
         position += _FRAME.size + len(body)
-    if position + _FRAME.size <= len(data):
-        length, _ = _FRAME.unpack_from(data, position)
-        if length and _body_at(data, position + _FRAME.size + length) is not None:
-            raise CorruptMetadata(
-                "the metadata log is damaged",
-                where=f"{where} byte {position}",
-                hint="restore the data folder from a copy, or move it away to start empty",
-            )
+    if position < len(data) and not _is_torn(data[position:]):
+        raise CorruptMetadata("the metadata log is damaged", where=f"{where} byte {position}", hint=_RESTORE)
     return records, position
+
+
+def _is_torn(rest: bytes) -> bool:
+    """Whether the bytes behind the last intact record are one record that a crash left unfinished.
+
+    Its end is missing, or blocks of it were never written and read as zeroes, which JSON does not contain.
+    The length alone proves nothing: one flipped bit in it makes any record look unfinished.
+    """
+    if len(rest) < _FRAME.size:
+        return True
+    length, crc = _FRAME.unpack_from(rest)
+    body = rest[_FRAME.size :]
+    if body and crc32c(body) == crc:
+        return False
+    if any(_body_at(rest, at) is not None for at in range(1, len(rest))):
+        return False
+    return len(body) < length or b"\0" in body or not any(rest)
 
 
 def _body_at(data: bytes, position: int) -> bytes | None:
@@ -228,15 +242,33 @@ def _record(body: bytes, where: str) -> MetadataRecord:
 
 
 class MetadataLog:
-    """The image with its durable log; owns the file."""
+    """The image with its durable log; owns the file.
+
+    Attributes:
+        deleted: ids of topics whose deletion was read back; a crash may have left folders of theirs.
+
+    Raises:
+        CorruptMetadata: the log is damaged, or partitions are there and it is not.
+        OSError: the disk.
+    """
 
     def __init__(self, files: Files, path: str = LOG_NAME) -> None:
         self.image = MetadataImage()
+        self.deleted: set[bytes] = set()
         self._files = files
         self._path = path
-        data = read_all(files, path) if path in files.list("") else b""
+        self._snapshot_above = SNAPSHOT_BYTES
+        self._failed: str | None = None
+        names = files.list(folder_of(path))
+        data = read_all(files, path) if path in names else b""
         records, intact = decode(data, path)
+        if not records and any(map(FOLDER_NAME.match, names)):
+            raise CorruptMetadata(
+                "there are partitions, but the metadata log is missing or empty", where=path, hint=_RESTORE
+            )
         for record in records:
+            if isinstance(record, TopicDeleted):
+                self.deleted.add(self.image.topics[record.name].topic_id)
             self.image.apply(record)
         self._file = files.open(path)
         self._size = intact
@@ -248,29 +280,47 @@ class MetadataLog:
         """Make records durable, together, and apply them.
 
         Raises:
-            OSError: the disk took less than everything; nothing has changed.
+            OSError: the disk took less than everything; nothing has changed. When not even that could be
+                taken back, no commit works any more: it would go behind a record that was refused.
         """
+        if self._failed is not None:
+            raise OSError(errno.EIO, self._failed)
         data = b"".join(map(encode, records))
         try:
             append_all(self._file, data)
             self._files.sync(self._path)
         except OSError:
-            self._file.truncate(self._size)
+            self._undo()
             raise
         self._size += len(data)
         for record in records:
             self.image.apply(record)
-        if self._size > SNAPSHOT_BYTES:
+        if self._size > self._snapshot_above:
             self._snapshot()
 
+    def _undo(self) -> None:
+        try:
+            self._file.truncate(self._size)
+        except OSError as error:
+            self._failed = f"a failed write could not be undone ({error.strerror}); restart the broker"
+
     def _snapshot(self) -> None:
+        """Shorten the log; the records are durable already, so a disk that refuses only makes it wait."""
         data = b"".join(map(encode, self.image.records()))
         if len(data) > self._size // 2:
             return
+        try:
+            replace(self._files, self._path, data)
+        except OSError as error:
+            self._snapshot_above = 2 * self._size
+            if self._files.size(self._path) != self._size:
+                # The new file has the name, but a power loss may bring back the old one.
+                self._failed = f"the shortened log is not durable ({error.strerror}); restart the broker"
+            return
         self._file.close()
-        replace(self._files, self._path, data)
         self._file = self._files.open(self._path)
         self._size = len(data)
+        self._snapshot_above = SNAPSHOT_BYTES
 
     def close(self) -> None:
         """Release the file."""

@@ -128,6 +128,9 @@ class Broker:
         for (topic, index), reason in report.truncations.items():
             log.warning("partition %s-%d was cut after an unclean stop: %s", topic, index, reason)
 
+        for (topic, index), folder in report.strays.items():
+            log.warning("partition %s-%d belongs to no topic: it is kept in %s", topic, index, folder)
+
     def _advertised(self, sock: socket.socket) -> tuple[str, int]:
         if self.settings.advertised_listeners:
             host, port = _address(self.settings.advertised_listeners, "advertised.listeners")

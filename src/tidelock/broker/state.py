@@ -194,16 +194,22 @@ class BrokerState:
     def open_logs(self, now: Instant) -> OpenReport:
         """At a start: open every log found, drop those of deleted topics, create those that a crash left out.
 
+        Records of a topic that nobody is known to have deleted are set aside, never deleted.
+
         Raises:
-            OSError: the data folder cannot be read.
+            OSError: the data folder cannot be read, or a folder cannot be set aside.
             KafkaStorageError: a missing partition cannot be created.
         """
         report = self.logs.open_all(now.wall_ms)
         for key in [*self.logs.partitions, *self.logs.offline]:
             topic = self.image.topics.get(key[0])
             found = self.logs.partitions.get(key)
-            if topic is None or (found is not None and found.topic_id != topic.topic_id):
+            if topic is not None and (found is None or found.topic_id == topic.topic_id):
+                continue
+            if found is not None and (found.topic_id in self.metadata.deleted or not found.size_bytes):
                 self.logs.delete(*key)
+            else:
+                report.strays[key] = self.logs.set_aside(*key)
         for topic in self.image.topics.values():
             self.open_partitions(topic, now)
             self._configure(topic.name)

@@ -74,7 +74,7 @@ def test_what_was_committed_survives_a_power_loss() -> None:
 
 
 @pytest.mark.parametrize(
-    "torn", [b"\0", b"\0\0\0\x10", encode(RECORDS[1])[:-1], bytes(64), b"\0\0\0\4\0\0\0\0abcd"]
+    "torn", [b"\0", b"\0\0\0\x10", encode(RECORDS[1])[:-1], bytes(64), b"\0\0\0\4\0\0\0\1ab\0\0"]
 )
 def test_a_torn_tail_is_cut_off(torn: bytes) -> None:
     files = MemoryFiles()
@@ -87,11 +87,24 @@ def test_a_torn_tail_is_cut_off(torn: bytes) -> None:
     assert MetadataLog(files).image.producer_ids_end == 2000
 
 
-def test_damage_before_the_end_is_refused() -> None:
-    data = bytearray(b"".join(map(encode, RECORDS)))
-    data[30] ^= 1
-    with pytest.raises(CorruptMetadata, match="damaged"):
-        decode(bytes(data))
+def test_one_flipped_bit_anywhere_is_refused() -> None:
+    data = b"".join(map(encode, RECORDS[:3]))
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(CorruptMetadata, match="damaged"):
+            decode(bytes(damaged))
+
+
+@pytest.mark.parametrize("content", [None, b"", b"\0\0", encode(RECORDS[0])[:-1]])
+def test_a_log_that_is_missing_beside_partitions_is_refused(content: bytes | None) -> None:
+    files = MemoryFiles()
+    files.make_folder("t-0")
+    if content is not None:
+        append_all(files.open(LOG_NAME), content)
+    with pytest.raises(CorruptMetadata, match="missing or empty"):
+        MetadataLog(files)
+    assert "t-0" in files.list("")
 
 
 @pytest.mark.parametrize("body", [b"[]", b'{"kind":"newer"}', b'{"kind":"cluster"}', b"\xff", b'{"kind":[]}'])
@@ -115,13 +128,49 @@ def test_a_disk_error_changes_nothing(kind: str) -> None:
     assert content(MetadataLog(files).image) == content(log.image)
 
 
+def test_what_could_not_be_taken_back_ends_the_commits() -> None:
+    files = MemoryFiles()
+    log = MetadataLog(files)
+    log.commit(*RECORDS[:3])
+    files.fail("append", short=4)
+    files.fail("append", after=0)
+    files.fail("truncate")
+    for _ in range(2):
+        with pytest.raises(OSError, match=r"failing|restart"):
+            log.commit(TopicDeleted("t"))
+    assert content(MetadataLog(files).image) == content(log.image)
+
+
+def grow(log: MetadataLog) -> None:
+    for _ in range(SNAPSHOT_BYTES // 50_000 + 2):
+        log.commit(TopicConfigured("t", {"follower.replication.throttled.replicas": "x" * 50_000}))
+        log.commit(TopicConfigured("t", {}))
+
+
+@pytest.mark.parametrize("kind", ["open", "rename"])
+def test_a_disk_that_refuses_the_shorter_log_fails_no_commit(kind: str) -> None:
+    files = MemoryFiles()
+    log = MetadataLog(files)
+    log.commit(*RECORDS)
+    files.fail(kind)
+    grow(log)
+    assert files.faults == []
+    log.commit(ProducerIdsReserved(3000))
+    files.crash()
+    assert content(MetadataLog(files).image) == content(log.image)
+
+
+def test_the_ids_of_deleted_topics_are_read_back() -> None:
+    files = MemoryFiles()
+    MetadataLog(files).commit(*RECORDS)
+    assert MetadataLog(files).deleted == {bytes.fromhex(ID[::-1])}
+
+
 def test_a_grown_log_is_replaced_by_what_is_left() -> None:
     files = MemoryFiles()
     log = MetadataLog(files)
     log.commit(*RECORDS)
-    for _ in range(SNAPSHOT_BYTES // 50_000 + 2):
-        log.commit(TopicConfigured("t", {"follower.replication.throttled.replicas": "x" * 50_000}))
-        log.commit(TopicConfigured("t", {}))
+    grow(log)
     assert files.size(LOG_NAME) < SNAPSHOT_BYTES // 2
     files.crash()
     assert content(MetadataLog(files).image) == content(log.image)

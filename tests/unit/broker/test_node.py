@@ -8,7 +8,7 @@ import pytest
 
 from tests.support.node import MemoryBroker, fetch_request, produce_request
 from tidelock.broker.apis.closing import CloseConnection
-from tidelock.broker.metadata import TopicCreated, TopicDeleted
+from tidelock.broker.metadata import ClusterNamed, TopicCreated, TopicDeleted, encode
 from tidelock.broker.purgatory import Parked
 from tidelock.protocol.error_codes import ErrorCode as E
 from tidelock.protocol.messages.api_versions import ApiVersionsResponse
@@ -228,6 +228,39 @@ def test_a_deletion_that_a_crash_interrupted_is_finished(broker: MemoryBroker) -
     broker.restart(clean=False)
     assert "t" not in broker.state.partitions
     assert not [name for name in broker.files.list("") if name.startswith("t-")]
+
+
+def test_a_partition_of_an_unknown_topic_is_set_aside(broker: MemoryBroker) -> None:
+    broker.produce("t", b"precious")
+    topic_id = broker.state.partition("t", 0).topic_id
+    size = broker.files.size("t-0/00000000000000000000.log")
+    log = broker.files.open("metadata.log")
+    log.truncate(0)
+    log.append(encode(ClusterNamed("c")))
+    broker.kill()
+    kept = f"t-0.{topic_id.hex()}-stray"
+    assert broker.node.report.strays == {("t", 0): kept}
+    assert broker.files.size(f"{kept}/00000000000000000000.log") == size
+    broker.create("t")
+    assert broker.state.partition("t", 0).log_end_offset == 0
+
+
+def test_a_flush_is_not_that_of_a_topic_created_again_meanwhile() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    broker.produce("t", b"x", b"y")
+    for failing in (False, True):
+        job = broker.node.begin_flush()
+        assert job is not None
+        broker.state.delete_topic("t", broker.now())
+        broker.create("t")
+        if failing:
+            broker.files.fail("sync")
+        job.run()
+        broker.node.end_flush(job)
+        partition = broker.state.partition("t", 0)
+        assert (partition.recovery_point, partition.offline) == (0, None)
+        broker.produce("t", b"z")
 
 
 def test_a_creation_that_a_crash_interrupted_is_finished(broker: MemoryBroker) -> None:

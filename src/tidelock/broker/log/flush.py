@@ -24,13 +24,15 @@ from tidelock.broker.log.files import Files, replace
 class Dirty:
     """One partition's part of a flush: after syncing `paths`, everything below `up_to` is durable.
 
-    `sealed`: there is more to it than the file being appended to.
+    `sealed`: there is more to it than the file being appended to. `origin` tells whose part it is: a name may
+    belong to another partition by the time the flush ends.
     """
 
     key: PartitionKey
     paths: tuple[str, ...]
     up_to: int
     sealed: bool
+    origin: Unflushed = field(repr=False, compare=False)
 
     def sync(self, files: Files) -> None:
         """Sync every path; one that was deleted meanwhile has nothing left to lose.
@@ -72,7 +74,7 @@ class Unflushed:
         if active_path is not None and self.recovery_point < up_to:
             paths.insert(0, active_path)
         self._paths = {}
-        return Dirty(self._key, tuple(paths), up_to, sealed) if paths else None
+        return Dirty(self._key, tuple(paths), up_to, sealed, self) if paths else None
 
     def reached(self, up_to: int) -> None:
         """Note that everything below an offset is durable."""

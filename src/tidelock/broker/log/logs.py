@@ -6,7 +6,7 @@ partition in it) and `clean-shutdown`.
 
 A partition that cannot be opened does not stop the others: it is offline, with the reason, and answers
 KAFKA_STORAGE_ERROR. Lists of topics, ids and settings are the node's; a folder that the node does not know is
-the node's to delete.
+the node's to delete or to set aside.
 
 May import the rest of the log package. Invariant: `clean-shutdown` exists only while nothing is open and
 everything was written down.
@@ -17,8 +17,9 @@ Source: Kafka `LogManager`.
 from __future__ import annotations
 
 import base64
+import itertools
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from tidelock.broker.log.checkpoint import TOPIC_ID_BYTES, Mark, PartitionKey, read_marks, write_marks
@@ -35,6 +36,7 @@ from tidelock.protocol.error_codes import KafkaStorageError, TopicAlreadyExists,
 RECOVERY_POINTS_FILE = "recovery-points"
 LOG_STARTS_FILE = "log-starts"
 CLEAN_MARKER = "clean-shutdown"
+STRAY_SUFFIX = "-stray"
 LEADER_EPOCH_FILE = "leader-epoch"
 METADATA_FILE = "partition.metadata"
 CHECKPOINT_EVERY = 64  # flushes without a sealed segment
@@ -45,7 +47,10 @@ TOPIC_ID = re.compile(rb"^topic_id: *(\S+)", re.MULTILINE)
 
 @dataclass(slots=True)
 class OpenReport:
-    """What opening a data folder found and did. Bytes are those of `.log` files."""
+    """What opening a data folder found and did. Bytes are those of `.log` files.
+
+    `strays` are partitions that belong to no topic, with the folder that keeps them now.
+    """
 
     clean: bool = False
     leader_epoch: int = 0
@@ -54,6 +59,7 @@ class OpenReport:
     truncated_bytes: int = 0
     truncations: dict[PartitionKey, str] = field(default_factory=dict)
     offline: dict[PartitionKey, str] = field(default_factory=dict)
+    strays: dict[PartitionKey, str] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -167,6 +173,26 @@ class Logs:
         except OSError as error:
             raise KafkaStorageError(f"the partition could not be deleted: {error}") from error
 
+    def set_aside(self, topic: str, index: int) -> str:
+        """Take a partition out without deleting it; returns the folder that keeps it.
+
+        Raises:
+            OSError: the disk.
+
+        Source: Kafka `LogManager` (`-stray` folders).
+        """
+        partition = self.partitions.pop((topic, index), None)
+        self.offline.pop((topic, index), None)
+        if partition is not None:
+            partition.close(clean=False)
+        folder = f"{topic}-{index}"
+        names = set(self._files.list(""))
+        stem = f"{folder}.{partition.topic_id.hex() if partition is not None else 'unreadable'}"
+        target = next(one for one in _stray_names(stem) if one not in names)
+        self._files.rename(folder, target)
+        self._files.sync("")
+        return target
+
     # -- from time to time
 
     def retention(self, now_ms: int) -> Swept:
@@ -210,10 +236,13 @@ class Logs:
         return FlushJob(self._files, parts, RECOVERY_POINTS_FILE, points)
 
     def end_flush(self, job: FlushJob) -> None:
-        """Take over what a flush achieved; partitions whose sync failed are offline from now on."""
+        """Take over what a flush achieved; partitions whose sync failed are offline from now on.
+
+        One that was deleted and created again meanwhile has no part in it.
+        """
         for part in job.parts:
             partition = self.partitions.get(part.key)
-            if partition is not None:
+            if partition is not None and partition.has_begun(part):
                 partition.end_flush(part, job.failures.get(part.key))
 
     def flush_all(self) -> None:
@@ -327,6 +356,12 @@ class Logs:
         if METADATA_FILE not in self._files.list(folder):
             return NO_TOPIC_ID
         return read_topic_id(read_all(self._files, f"{folder}/{METADATA_FILE}"))
+
+
+def _stray_names(stem: str) -> Iterator[str]:
+    yield stem + STRAY_SUFFIX
+    for number in itertools.count(2):
+        yield f"{stem}.{number}{STRAY_SUFFIX}"
 
 
 def write_topic_id(topic_id: bytes) -> bytes:

@@ -234,6 +234,10 @@ class StoredLog:
             return self._unflushed.take(None, self._active.base_offset)
         return self._unflushed.take(self._active.path, self.log_end_offset)
 
+    def has_begun(self, dirty: Dirty) -> bool:
+        """Whether it was this log that began a flush, not an earlier one of the same name."""
+        return dirty.origin is self._unflushed
+
     def end_flush(self, dirty: Dirty, error: OSError | None) -> None:
         """Take over the outcome of a flush; a failed sync takes the partition offline for good."""
         if error is not None:
