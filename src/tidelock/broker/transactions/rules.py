@@ -180,7 +180,9 @@ def ended_v2(
         raise errors.InvalidProducerIdMapping("the producer id is not the one of this transactional id")
     is_complete = image.status in (_S.COMPLETE_COMMIT, _S.COMPLETE_ABORT)
     is_same = image.epoch == producer.epoch and not image.is_ending
-    sent_again = image.epoch == producer.epoch + 1 or (is_complete and after_overflow)
+    # No client is ever given the last epoch: it only fences one, who must not pass for sending again.
+    fences = is_complete and image.epoch == MAX_EPOCH
+    sent_again = (image.epoch == producer.epoch + 1 and not fences) or (is_complete and after_overflow)
     if not is_same and not (sent_again and (is_complete or image.is_ending)):
         raise errors.ProducerFenced(f"epoch {producer.epoch} is not the current one")
     if not is_same:
