@@ -4,7 +4,6 @@
 a number into null, a large number wrapped around) and that ours refuses; docs/compat/connect.md says so.
 """
 
-import datetime as dt
 import json
 from collections.abc import Iterator
 from decimal import Decimal
@@ -13,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from tidelock.connect.api import DataError, Schema, Struct, logical_type
+from tests.conformance.connect.described import describe, expected
+from tidelock.connect.api import DataError
 from tidelock.connect.converters.json import JsonConverter
 
 CASES = json.loads((Path(__file__).parent / "cases" / "json_converter.golden.json").read_text("utf-8"))
@@ -58,51 +58,6 @@ def converter(case: dict[str, Any]) -> JsonConverter:
 def payload_of(case: dict[str, Any]) -> bytes | None:
     text = case["payload"]
     return None if text is None else text.encode()
-
-
-def describe(schema: Schema | None, value: Any) -> Any:
-    """The same description that the Java side prints."""
-    if value is None:
-        return None
-    if isinstance(value, Struct):
-        pairs = zip(value.schema.fields, value.row, strict=True)
-        return {"struct": {field.name: describe(field.schema, item) for field, item in pairs}}
-    if isinstance(value, dict):
-        keys, values = (schema.key_schema, schema.value_schema) if schema else (None, None)
-        return {"map": sorted(([describe(keys, k), describe(values, v)] for k, v in value.items()), key=str)}
-    if isinstance(value, list):
-        return {"list": [describe(schema.value_schema if schema else None, item) for item in value]}
-    return plain(schema, value)
-
-
-def plain(schema: Schema | None, value: Any) -> Any:
-    logical = logical_type(schema)
-    if isinstance(value, Decimal):
-        return {"decimal": value}
-    if logical is not None:
-        unit = 86_400_000 if type(value) is dt.date else 1
-        return {"ms": logical.to_base(schema, value) * unit}
-    if isinstance(value, bool):
-        return {"boolean": value}
-    if isinstance(value, bytes):
-        return {"bytes": value.hex()}
-    return {{int: "int", float: "float", str: "string"}[type(value)]: value}
-
-
-def expected(described: Any) -> Any:
-    if isinstance(described, list):
-        return [expected(item) for item in described]
-    if not isinstance(described, dict):
-        return described
-    [(kind, value)] = described.items() if len(described) == 1 else [("", None)]
-    reads = {"decimal": Decimal, "int": int, "float": float}
-    if kind in reads:
-        return {kind: reads[kind](value)}
-    if kind == "struct":
-        return {"struct": {name: expected(item) for name, item in value.items()}}
-    if kind == "map":
-        return {"map": sorted(expected(value), key=str)}
-    return {kind: expected(value)}
 
 
 def usual() -> Iterator[Any]:

@@ -3,13 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.unit.connect.runtime.fakes import FakeMessage
+from tests.unit.connect.runtime.fakes import FakeMessage, Noting
 from tidelock.connect.api import ConnectError
 from tidelock.connect.converters.json import JsonConverter
 from tidelock.connect.converters.simple_header import SimpleHeaderConverter
 from tidelock.connect.converters.string import StringConverter
 from tidelock.connect.runtime.batching import Batcher
 from tidelock.connect.runtime.properties import PropertiesError, parse_properties
+from tidelock.connect.runtime.reporting import Reporter, ReportOptions
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 
@@ -66,22 +67,19 @@ def test_batches_hold_every_usable_record_once_and_in_order(
         FakeMessage(at, payload, partition_number=partition, key_bytes=key)
         for at, (partition, payload, key) in enumerate(given_messages)
     ]
-    skipped: list[int] = []
-    batcher = Batcher(
-        StringConverter(),
-        JsonConverter(),
-        SimpleHeaderConverter(),
-        tolerant=True,
-        on_skip=lambda one: skipped.append(one.offset),
-    )
+    noting = Noting()
+    batcher = Batcher(StringConverter(), JsonConverter(), SimpleHeaderConverter(), noting)
     batches = batcher.batches(messages)
+    skipped = [one.offset for one in noting.skipped]
     for batch in batches:
         assert len(batch.offsets) == len(batch.keys) == len(batch.values) > 0
     for partition in range(3):
         offsets = [one for batch in batches if batch.partition == partition for one in batch.offsets]
         expected = [one.at for one in messages if one.partition_number == partition and one.at not in skipped]
         assert offsets == expected
-    strict = Batcher(StringConverter(), JsonConverter(), SimpleHeaderConverter())
+    strict = Batcher(
+        StringConverter(), JsonConverter(), SimpleHeaderConverter(), Reporter(ReportOptions("c"))
+    )
     refused = False
     try:
         strict.batches(messages)

@@ -12,6 +12,7 @@ from tidelock.connect.api.connector import Connector, SinkConnector, SourceConne
 from tidelock.connect.api.context import ConnectorContext, SinkTaskContext, SourceTaskContext
 from tidelock.connect.api.converter import Converter, NoSettings, Run
 from tidelock.connect.api.errors import ConnectError, DataError, PluginNotFound, RetriableError
+from tidelock.connect.api.javadate import DateFormat, date_format
 from tidelock.connect.api.logical import LogicalType, logical_type
 from tidelock.connect.api.record import (
     Header,
@@ -26,6 +27,8 @@ from tidelock.connect.api.record import (
 from tidelock.connect.api.schema import DATE, DECIMAL, TIME, TIMESTAMP, Field, Schema, Type
 from tidelock.connect.api.struct import Struct, infer_schema, validate
 from tidelock.connect.api.task import Offsets, SinkTask, SourceTask, Task
+from tidelock.connect.api.transform import Predicate, Record, Transform
+from tidelock.connect.api.values import as_instant, float32, float_text, parse_text, to_text
 
 __all__ = [
     "DATE",
@@ -37,6 +40,7 @@ __all__ = [
     "ConnectorContext",
     "Converter",
     "DataError",
+    "DateFormat",
     "Field",
     "Header",
     "Headers",
@@ -44,6 +48,8 @@ __all__ = [
     "NoSettings",
     "Offsets",
     "PluginNotFound",
+    "Predicate",
+    "Record",
     "RecordBatch",
     "RetriableError",
     "Run",
@@ -60,9 +66,16 @@ __all__ = [
     "StructRows",
     "Task",
     "TopicPartition",
+    "Transform",
     "Type",
+    "as_instant",
+    "date_format",
+    "float32",
+    "float_text",
     "infer_schema",
     "last_header",
     "logical_type",
+    "parse_text",
+    "to_text",
     "validate",
 ]

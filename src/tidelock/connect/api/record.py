@@ -128,6 +128,7 @@ class RecordBatch:
         value_schema: None where values have no schema (dict, list, str, bytes... then).
         timestamps: milliseconds since the epoch, or None where the records have none.
         headers: per record, or None where no record has any.
+        origin: where the records were read, if a transform gave them another topic; offsets belong to it.
     """
 
     topic: str
@@ -139,6 +140,7 @@ class RecordBatch:
     value_schema: Schema | None = None
     timestamps: Sequence[int | None] | None = None
     headers: Sequence[Headers] | None = None
+    origin: TopicPartition | None = None
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -152,7 +154,7 @@ class RecordBatch:
     @property
     def topic_partition(self) -> TopicPartition:
         """Where the records come from."""
-        return TopicPartition(self.topic, self.partition)
+        return self.origin or TopicPartition(self.topic, self.partition)
 
     @property
     def next_offset(self) -> int:
@@ -198,6 +200,7 @@ class RecordBatch:
             value_schema=self.value_schema,
             timestamps=None if self.timestamps is None else _pick(self.timestamps, indexes),
             headers=None if self.headers is None else _pick(self.headers, indexes),
+            origin=self.origin,
         )
 
 
@@ -212,7 +215,7 @@ class SinkRecord:
 
     @property
     def topic(self) -> str:
-        """The topic it was read from."""
+        """The topic it was read from, or what a transform made of it."""
         return self.batch.topic
 
     @property

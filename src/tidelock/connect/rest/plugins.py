@@ -7,6 +7,7 @@ KIP-1017.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -52,10 +53,11 @@ class PluginsResource:
         return Reply(body={"status": "healthy", "message": text})
 
     async def list(self, request: Request) -> Reply:
-        """The connectors; with connectorsOnly=false the converters too."""
+        """The connectors; with connectorsOnly=false also converters, transformations and predicates."""
         plugins = [*self._herder.plugins.connectors]
         if not request.flag("connectorsOnly", True):
-            plugins += self._herder.plugins.converters
+            for kind in ("converter", "transformation", "predicate"):
+                plugins += self._herder.plugins.listed(kind)
         kinds = await asyncio.to_thread(lambda: [_kind(plugin) for plugin in plugins])
         return Reply(
             body=[
@@ -71,7 +73,8 @@ class PluginsResource:
         loaded = await asyncio.to_thread(plugin.load)
         own = loaded.settings.describe()
         names = {item.name for item in own}
-        shared = [] if plugin.kind == "converter" else common_settings(loaded).describe()
+        is_connector = plugin.kind in ("sink", "source", "connector")
+        shared = common_settings(loaded).describe() if is_connector else ()
         return Reply(body=definitions([*own, *(item for item in shared if item.name not in names)]))
 
     async def validate(self, request: Request) -> Reply:
@@ -90,10 +93,11 @@ class PluginsResource:
         return Reply(body=checked.as_config_infos())
 
     def _plugin(self, name: str) -> Plugin:
-        try:
-            return self._herder.plugins.connector(name)
-        except PluginNotFound:
-            return self._herder.plugins.converter(name)
+        plugins = self._herder.plugins
+        for find in (plugins.converter, plugins.transform, plugins.predicate):
+            with contextlib.suppress(PluginNotFound):
+                return find(name)
+        return plugins.connector(name)
 
 
 def _path(plugins: Plugins, name: str) -> str | None:

@@ -1,69 +1,55 @@
 """Rules of the sink: messages of a poll into record batches, one per partition and schema.
 
-Pure: messages, converters and the tolerance are arguments. A record that cannot be converted either stops the
-task with its place (topic, partition, offset) or, with errors.tolerance=all, is left out and told. Imports
-the api.
+Messages, converters, the chain and what becomes of failures are arguments. A record that cannot be converted
+or transformed is told with its place (topic, partition, offset); the others keep their order. Imports the api
+and the runtime's chain and failures.
 
 Source: Kafka `connect.runtime.WorkerSinkTask.convertMessages`, `errors.RetryWithToleranceOperator`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+import copy
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 from tidelock.connect.api import (
-    ConnectError,
     Converter,
     DataError,
     Header,
     Headers,
+    Record,
     RecordBatch,
     Run,
     TopicPartition,
     infer_schema,
 )
-
-
-class Message(Protocol):
-    """What a consumer hands out; confluent_kafka's Message is one."""
-
-    def topic(self) -> str: ...  # noqa: D102  # the field's word says it
-    def partition(self) -> int: ...  # noqa: D102
-    def offset(self) -> int: ...  # noqa: D102
-    def key(self) -> bytes | None: ...  # noqa: D102
-    def value(self) -> bytes | None: ...  # noqa: D102
-    def timestamp(self) -> tuple[int, int]: ...  # noqa: D102
-    def headers(self) -> list[tuple[str, bytes | None]] | None: ...  # noqa: D102
-
-
-@dataclass(slots=True)
-class Skipped:
-    """A record that was left out."""
-
-    partition: TopicPartition
-    offset: int
-    error: DataError
+from tidelock.connect.runtime.chain import Chain, transformed
+from tidelock.connect.runtime.failures import Attempts, RecordFailed, Skipped, Stage, failure_of
+from tidelock.connect.runtime.message import Message
+from tidelock.connect.runtime.reporting import Reporter
 
 
 @dataclass(slots=True)
 class Batcher:
-    """Makes record batches with one task's converters.
+    """Makes record batches with one task's converters and transforms.
 
     Args:
         key: converter of keys.
         value: converter of values.
         header: converter of header values.
-        tolerant: leave out what cannot be converted (errors.tolerance=all).
-        on_skip: told of each record that is left out.
+        reporter: told of each record that cannot go on; it raises where that is not tolerated.
+        chain: transforms each record.
+        attempts: tries again what raised RetriableError.
     """
 
     key: Converter
     value: Converter
     header: Converter
-    tolerant: bool = False
-    on_skip: Callable[[Skipped], None] = field(default=lambda skipped: None)
+    reporter: Reporter
+    chain: Chain = field(default_factory=Chain)
+    attempts: Attempts | None = None
 
     def batches(self, messages: Sequence[Message]) -> list[RecordBatch]:
         """Return the batches of one poll, each partition's records in their order.
@@ -82,25 +68,45 @@ class Batcher:
         made: list[RecordBatch] = []
         while group:
             try:
-                return made + self._converted(partition, group)
-            except DataError as error:
-                place = error.index or 0
-                offset = group[place].offset()
-                if not self.tolerant:
-                    raise ConnectError(
-                        f"a record cannot be converted: {error.what}",
-                        where=f"{partition}@{offset}",
-                        hint=error.hint or "errors.tolerance=all leaves such records out",
-                    ) from error
-                self.on_skip(Skipped(partition, offset, error))
+                return made + self._transformed(group, self._converted(partition, group))
+            except RecordFailed as failed:
+                place = failed.index
+                bad = group[place]
                 made += self._of_partition(partition, group[:place])
+                self.reporter.report(Skipped(partition, bad.offset(), failed, bad))
                 group = group[place + 1 :]
         return made
 
+    def _transformed(self, group: list[Message], batches: list[RecordBatch]) -> list[RecordBatch]:
+        if not self.chain:
+            return batches
+        by_offset = {message.offset(): message for message in group}
+
+        def left_out(skipped: Skipped) -> None:
+            self.reporter.report(replace(skipped, message=by_offset[skipped.offset]))
+
+        return [made for batch in batches for made in transformed(self._apply, batch, left_out)]
+
+    def _apply(self, record: Record) -> Record | None:
+        if self.attempts is None:
+            return self.chain.apply(record)
+        # A step that is tried again begins with the record as it was.
+        return self.attempts.run(lambda: self.chain.apply(copy.copy(record)))
+
+    def _decoded(
+        self, stage: Stage, converter: Converter, topic: str, payloads: Sequence[bytes | None]
+    ) -> list[Run]:
+        try:
+            if self.attempts is None:
+                return converter.decode(topic, payloads)
+            return self.attempts.run(lambda: converter.decode(topic, payloads))
+        except DataError as error:
+            raise failure_of(stage, name_of(converter), error) from error
+
     def _converted(self, partition: TopicPartition, group: list[Message]) -> list[RecordBatch]:
         topic = partition.topic
-        keys = self.key.decode(topic, [message.key() for message in group])
-        values = self.value.decode(topic, [message.value() for message in group])
+        keys = self._decoded(Stage.KEY_CONVERTER, self.key, topic, [message.key() for message in group])
+        values = self._decoded(Stage.VALUE_CONVERTER, self.value, topic, [one.value() for one in group])
         headers = self._headers(topic, group)
         offsets = [message.offset() for message in group]
         timestamps = [_timestamp(message) for message in group]
@@ -128,10 +134,17 @@ class Batcher:
         raw = [message.headers() for message in group]
         if not any(raw):
             return None
-        return [self._converted_headers(topic, one or []) for one in raw]
+        made = []
+        for index, one in enumerate(raw):
+            try:
+                made.append(self._converted_headers(topic, one or []))
+            except RecordFailed as failed:
+                failed.index = index
+                raise
+        return made
 
     def _converted_headers(self, topic: str, raw: Sequence[tuple[str, bytes | None]]) -> Headers:
-        runs = self.header.decode(topic, [value for _, value in raw])
+        runs = self._decoded(Stage.HEADER_CONVERTER, self.header, topic, [value for _, value in raw])
         values = [(value, run.schema) for run in runs for value in run.values]
         return [
             Header(key, value, schema or infer_schema(value))
@@ -163,6 +176,11 @@ def _cut(run: Run, start: int, length: int) -> Run:
     if start == 0 and length == len(run.values):
         return run
     return Run(run.schema, run.values[start : start + length])
+
+
+def name_of(plugin: object) -> str:
+    """Return a plugin's class name, for errors."""
+    return f"{type(plugin).__module__}.{type(plugin).__qualname__}"
 
 
 def _timestamp(message: Message) -> int | None:

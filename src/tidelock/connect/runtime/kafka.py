@@ -14,11 +14,12 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tidelock.client import BrokerUnreachable, ClientSettings, Consumer, Outgoing, Producer
+from tidelock.client import Admin, BrokerUnreachable, ClientSettings, Consumer, Outgoing, Producer
 from tidelock.client import TopicPartition as ClientPartition
 from tidelock.connect.api import TopicPartition
-from tidelock.connect.runtime.batching import Message
+from tidelock.connect.runtime.message import Message
 from tidelock.errors import TidelockError
+from tidelock.protocol.error_codes import InvalidReplicationFactor
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +68,20 @@ def patiently(make: Callable[[], Any], wait: Callable[[], bool]) -> Any:
                 told = True
             if not wait():
                 raise
+
+
+def ensure_topic(properties: Mapping[str, str], topic: str, replicas: int, name: str) -> None:
+    """Create a topic of one partition unless it is there; with fewer replicas where brokers are few.
+
+    Raises:
+        BrokerUnreachable: no broker answers now.
+        TidelockError: it is forbidden, or the name is none.
+    """
+    admin = Admin(ClientSettings.parse(properties, where="producer keys"), name=name)
+    try:
+        admin.create_topic(topic, 1, replicas=replicas, if_not_exists=True)
+    except InvalidReplicationFactor:
+        admin.create_topic(topic, 1, if_not_exists=True)
 
 
 class TaskConsumer(Protocol):

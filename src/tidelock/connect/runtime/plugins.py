@@ -1,15 +1,14 @@
 """The plugins of this installation: by Java class name, by simple name, or as module:Class.
 
-Ours are listed here, each once, with the names it answers to; third parties' come from the entry point group
-`tidelock.connectors` (converters: `tidelock.converters`). A plugin is imported when it is used, never to be
-listed. Imports the api.
+Ours are listed here, each once, with the names it answers to; third parties' come from entry point groups,
+one per kind (`tidelock.connectors`, `.converters`, `.transforms`, `.predicates`). A plugin is imported
+when it is used, never to be listed. Imports the api.
 
 Source: Kafka `org.apache.kafka.connect.runtime.isolation.PluginUtils` (aliases).
 """
 
 from __future__ import annotations
 
-import functools
 import importlib
 import importlib.metadata
 from collections.abc import Mapping, Sequence
@@ -20,7 +19,12 @@ from tidelock import __version__
 from tidelock.config import nearest
 from tidelock.connect.api import Connector, Converter, PluginNotFound, SinkConnector, SourceConnector
 
-CONNECTOR_GROUP, CONVERTER_GROUP = "tidelock.connectors", "tidelock.converters"
+GROUPS = {
+    "connector": "tidelock.connectors",
+    "converter": "tidelock.converters",
+    "transformation": "tidelock.transforms",
+    "predicate": "tidelock.predicates",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Plugin:
 
     Attributes:
         name: the class name that it is listed under.
-        kind: source, sink or converter.
+        kind: source, sink, connector (either), converter, transformation or predicate.
         path: "module:Class".
         aliases: other class names that it answers to; simple names follow from all of them.
     """
@@ -91,12 +95,73 @@ CONVERTERS = (
         "converter",
         "tidelock.connect.converters.simple_header:SimpleHeaderConverter",
     ),
+    *(
+        Plugin(
+            f"org.apache.kafka.connect.converters.{name}Converter",
+            "converter",
+            f"tidelock.connect.converters.numbers:{name}Converter",
+        )
+        for name in ("Boolean", "Double", "Float", "Integer", "Long", "Short")
+    ),
 )
+TRANSFORMS = "tidelock.connect.transforms"
+SIDED = {  # of the key or of the value
+    "Cast": "cast",
+    "ExtractField": "extract_field",
+    "Flatten": "flatten",
+    "HeaderFrom": "header_from",
+    "HoistField": "hoist_field",
+    "InsertField": "insert_field",
+    "MaskField": "mask_field",
+    "ReplaceField": "replace_field",
+    "SetSchemaMetadata": "set_schema_metadata",
+    "TimestampConverter": "timestamp_converter",
+}
+WHOLE = {
+    "DropHeaders": "drop_headers",
+    "Filter": "filter",
+    "InsertHeader": "insert_header",
+    "RegexRouter": "regex_router",
+    "TimestampRouter": "timestamp_router",
+    "ValueToKey": "value_to_key",
+}
+TRANSFORMATIONS = (
+    *(
+        Plugin(
+            f"org.apache.kafka.connect.transforms.{name}${side}",
+            "transformation",
+            f"{TRANSFORMS}.{module}:{name}{side}",
+        )
+        for name, module in SIDED.items()
+        for side in ("Key", "Value")
+    ),
+    *(
+        Plugin(
+            f"org.apache.kafka.connect.transforms.{name}", "transformation", f"{TRANSFORMS}.{module}:{name}"
+        )
+        for name, module in WHOLE.items()
+    ),
+)
+PREDICATES = tuple(
+    Plugin(
+        f"org.apache.kafka.connect.transforms.predicates.{name}",
+        "predicate",
+        f"{TRANSFORMS}.predicates:{name}",
+    )
+    for name in ("HasHeaderKey", "RecordIsTombstone", "TopicNameMatches")
+)
+PYTHON = "python:"  # a transform that is a function
+OURS = {
+    "connector": CONNECTORS,
+    "converter": CONVERTERS,
+    "transformation": TRANSFORMATIONS,
+    "predicate": PREDICATES,
+}
 
 
 def names_of(plugin: Plugin) -> list[str]:
     """Return every name that a plugin answers to: full, simple, and simple without its kind's suffix."""
-    suffix = "Converter" if plugin.kind == "converter" else "Connector"
+    suffix = {"converter": "Converter", "transformation": "$", "predicate": "$"}.get(plugin.kind, "Connector")
     found = [plugin.path]
     for full in (plugin.name, *plugin.aliases):
         simple = full.rsplit(".", 1)[-1].rsplit(":", 1)[-1]
@@ -117,19 +182,29 @@ class Plugins:
         connectors: Sequence[Plugin] = CONNECTORS,
         converters: Sequence[Plugin] = CONVERTERS,
     ) -> None:
-        self._own_connectors, self._own_converters = connectors, converters
-        self._connectors = _index(connectors)
-        self._converters = _index(converters)
+        self._own = {**OURS, "connector": tuple(connectors), "converter": tuple(converters)}
+        self._all: dict[str, tuple[Plugin, ...]] = {}
+        self._indexes = {kind: _index(own) for kind, own in self._own.items()}
 
-    @functools.cached_property
+    def listed(self, kind: str) -> tuple[Plugin, ...]:
+        """Return ours and the entry points' of a kind; those are looked for when needed, it takes a while.
+
+        Args:
+            kind: connector, converter, transformation or predicate.
+        """
+        if kind not in self._all:
+            self._all[kind] = (*self._own[kind], *_entry_points(kind))
+        return self._all[kind]
+
+    @property
     def connectors(self) -> tuple[Plugin, ...]:
-        """Ours and the entry points', which are looked for only when they are needed: it takes a while."""
-        return (*self._own_connectors, *_entry_points(CONNECTOR_GROUP))
+        """See `listed`."""
+        return self.listed("connector")
 
-    @functools.cached_property
+    @property
     def converters(self) -> tuple[Plugin, ...]:
-        """The same for converters."""
-        return (*self._own_converters, *_entry_points(CONVERTER_GROUP))
+        """See `listed`."""
+        return self.listed("converter")
 
     def connector(self, name: str) -> Plugin:
         """Return the connector of a class name.
@@ -137,15 +212,26 @@ class Plugins:
         Raises:
             PluginNotFound: with the nearest name.
         """
-        if name not in self._connectors:
-            self._connectors = _index(self.connectors)
-        return _find(name, self._connectors, "connector", CONNECTOR_GROUP)
+        return self._found(name, "connector")
 
     def converter(self, name: str) -> Plugin:
         """Return the converter of a class name; PluginNotFound with the nearest otherwise."""
-        if name not in self._converters:
-            self._converters = _index(self.converters)
-        return _find(name, self._converters, "converter", CONVERTER_GROUP)
+        return self._found(name, "converter")
+
+    def transform(self, name: str) -> Plugin:
+        """Return the transform of a class name, or of `python:module:function`; PluginNotFound otherwise."""
+        if name.startswith(PYTHON):
+            return Plugin(name, "transformation", name.removeprefix(PYTHON))
+        return self._found(name, "transformation")
+
+    def predicate(self, name: str) -> Plugin:
+        """Return the predicate of a class name; PluginNotFound with the nearest otherwise."""
+        return self._found(name, "predicate")
+
+    def _found(self, name: str, kind: str) -> Plugin:
+        if name not in self._indexes[kind]:
+            self._indexes[kind] = _index(self.listed(kind))
+        return _find(name, self._indexes[kind], kind)
 
 
 def connector_kind(loaded: type[Connector]) -> str:
@@ -162,7 +248,7 @@ def new_converter(plugins: Plugins, name: str, props: Mapping[str, str], *, is_k
     return made
 
 
-def _find(name: str, known: Mapping[str, Plugin], kind: str, group: str) -> Plugin:
+def _find(name: str, known: Mapping[str, Plugin], kind: str) -> Plugin:
     found = known.get(name)
     if found is not None:
         return found
@@ -171,7 +257,7 @@ def _find(name: str, known: Mapping[str, Plugin], kind: str, group: str) -> Plug
     near = nearest(name, known)
     raise PluginNotFound(
         f"no {kind} {name!r}" + (f"; did you mean {near}?" if near else ""),
-        hint=f"list them with: tidelock connect plugins (entry point group {group}, or module:Class)",
+        hint=f"list them with: tidelock connect plugins (entry point group {GROUPS[kind]}, or module:Class)",
     )
 
 
@@ -183,10 +269,9 @@ def _index(plugins: Sequence[Plugin]) -> dict[str, Plugin]:
     return found
 
 
-def _entry_points(group: str) -> list[Plugin]:
+def _entry_points(kind: str) -> list[Plugin]:
     found = []
-    for entry in importlib.metadata.entry_points(group=group):
-        kind = "converter" if group == CONVERTER_GROUP else "connector"
+    for entry in importlib.metadata.entry_points(group=GROUPS[kind]):
         version = entry.dist.version if entry.dist is not None else ""
         found.append(Plugin(entry.name, kind, entry.value, version=version))
     return found

@@ -183,7 +183,11 @@ class ConnectorSettings(Settings):
         default=(), importance=LOW, group="Predicates", doc="Conditions that transformations can ask for."
     )
     errors_retry_timeout: int = key(
-        default=0, at_least=-1, group="Error Handling", doc="Accepted; conversions do not fail for a while."
+        default=0,
+        at_least=-1,
+        group="Error Handling",
+        doc="Milliseconds for which a conversion or transform is tried again that says it may help; "
+        "-1: for ever.",
     )
     errors_retry_delay_max_ms: int = key(
         default=60_000, at_least=1, group="Error Handling", doc="Longest pause before a batch is tried again."
@@ -192,7 +196,8 @@ class ConnectorSettings(Settings):
         default="none",
         choices=("none", "all"),
         group="Error Handling",
-        doc="none: a record that cannot be converted fails the task. all: it is left out.",
+        doc="none: a record that cannot be converted, transformed or written fails the task. all: it is "
+        "left out.",
     )
     errors_log_enable: bool = key(
         default=False, group="Error Handling", doc="Whether each record that is left out is logged."
@@ -251,7 +256,20 @@ class SinkConnectorSettings(ConnectorSettings):
         default="", importance=HIGH, group="Common", check=_is_regex, doc="Read every topic that matches."
     )
     errors_deadletterqueue_topic_name: str = key(
-        default="", group="Error Handling", doc="Topic for records that cannot be converted."
+        default="",
+        group="Error Handling",
+        doc="Topic for records that are left out (errors.tolerance=all); empty: none.",
+    )
+    errors_deadletterqueue_topic_replication_factor: int = key(
+        default=3,
+        at_least=1,
+        group="Error Handling",
+        doc="Replicas of that topic where the worker makes it; fewer if there are not as many brokers.",
+    )
+    errors_deadletterqueue_context_headers_enable: bool = key(
+        default=False,
+        group="Error Handling",
+        doc="Whether such records get headers that say where they were and what went wrong.",
     )
 
 

@@ -11,6 +11,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.WorkerSinkTask`.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import logging
 from collections import deque
 from collections.abc import Mapping, Sequence
@@ -19,14 +20,17 @@ from typing import Protocol
 
 from tidelock.connect.api import (
     ConnectError,
+    DataError,
     RecordBatch,
     RetriableError,
     SinkTask,
     SinkTaskContext,
     TopicPartition,
 )
-from tidelock.connect.runtime.batching import Batcher, Message
+from tidelock.connect.runtime.batching import Batcher, name_of
+from tidelock.connect.runtime.failures import Skipped, Stage, failure_of
 from tidelock.connect.runtime.kafka import TaskConsumer
+from tidelock.connect.runtime.message import Message
 from tidelock.connect.runtime.progress import CommitClock, SinkProgress
 from tidelock.runtime import Clock
 
@@ -37,6 +41,8 @@ LINGER = 0.05
 PROGRESS_INTERVAL = 0.5
 MAX_RECORDS = 5000  # of one poll; far above Java's 500, so that batches fill
 FIRST_RETRY, RETRY_FACTOR = 0.1, 2.0
+LETTERS_WAIT = 0.5
+"""Seconds that one round waits for dead letters; then it goes round, so that the group hears of us."""
 
 
 class Switch(Protocol):
@@ -76,8 +82,7 @@ class SinkRunner:
     Args:
         task: started by `run`.
         consumer: of this task alone.
-        batcher: with the task's converters.
-        context: handed to the task.
+        batcher: with the task's converters, transforms and reporter of failures.
         options: see SinkOptions.
         switch: the worker's wishes.
         clock: monotonic time.
@@ -93,6 +98,8 @@ class SinkRunner:
         switch: Switch,
         clock: Clock,
     ) -> None:
+        self._reporter = batcher.reporter
+        self._messages: dict[tuple[TopicPartition, int], Message] = {}
         self._task = task
         self._consumer = consumer
         self._batcher = batcher
@@ -166,6 +173,8 @@ class SinkRunner:
         self._held = wanted
 
     def _take(self, messages: Sequence[Message]) -> None:
+        if self._reporter.keeps_messages:
+            self._messages.update({(_partition(one), one.offset()): one for one in messages})
         self._pending.extend(self._batcher.batches(messages))
         for message in messages:
             self._ends[TopicPartition(message.topic(), message.partition())] = message.offset() + 1
@@ -178,16 +187,44 @@ class SinkRunner:
             return
         self._retry_at = None
         while self._pending:
+            if not self._reporter.flush(LETTERS_WAIT):
+                self._retry_at = self._clock.monotonic()
+                return
             try:
                 self._task.put(self._pending[0])
             except RetriableError as error:
                 self._retry_later(error)
                 return
+            except DataError as error:
+                self._part(error)
+                continue
             self._retries = 0
             self._progress.delivered(self._pending.popleft())
             self._seek()
         self._progress.read_to(self._ends)
         self._ends = {}
+        self._messages = {}
+
+    def _part(self, error: DataError) -> None:
+        """Take a batch apart that holds a record which the task refuses, until that one is alone; report it.
+
+        Only a DataError says that a record is to blame. An outage is another error and never gets here.
+        """
+        if not self._reporter.options.tolerant:
+            raise error
+        batch = self._pending.popleft()
+        if len(batch) == 1:
+            partition, offset = batch.topic_partition, batch.offsets[0]
+            failed = failure_of(Stage.TASK_PUT, name_of(self._task), error)
+            self._reporter.report(Skipped(partition, offset, failed, self._messages.get((partition, offset))))
+            self._progress.delivered(batch)
+            return
+        if error.index is not None and error.index < len(batch):
+            cuts = [0, error.index, error.index + 1, len(batch)]
+        else:
+            cuts = [0, len(batch) // 2, len(batch)]
+        parts = [batch.take(range(start, end)) for start, end in itertools.pairwise(cuts) if start < end]
+        self._pending.extendleft(reversed(parts))
 
     def _retry_later(self, error: RetriableError) -> None:
         backoff = min(FIRST_RETRY * RETRY_FACTOR ** min(self._retries, 30), self._options.retry_delay_max)
@@ -213,7 +250,7 @@ class SinkRunner:
             self._commit(self._progress.to_commit())
 
     def _commit(self, offsets: Mapping[TopicPartition, int]) -> None:
-        if not offsets:
+        if not offsets or not self._reporter.flush(LETTERS_WAIT):
             return
         self._task.flush(offsets)
         if self._consumer.commit(offsets):
@@ -274,3 +311,7 @@ class SinkRunner:
         if now - self._told_at >= PROGRESS_INTERVAL:
             self._told_at = now
             self._switch.tell("progress", records=self._progress.records)
+
+
+def _partition(message: Message) -> TopicPartition:
+    return TopicPartition(message.topic(), message.partition())

@@ -13,7 +13,7 @@ import contextlib
 import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tidelock.client import Outgoing
@@ -21,11 +21,14 @@ from tidelock.connect.api import (
     ConnectError,
     Converter,
     DataError,
+    Record,
     RetriableError,
     SourceRecord,
     SourceTask,
     SourceTaskContext,
 )
+from tidelock.connect.runtime.chain import Chain
+from tidelock.connect.runtime.failures import Attempts, RecordFailed, Stage, failure_of
 from tidelock.connect.runtime.kafka import TaskProducer
 from tidelock.connect.runtime.progress import CommitClock, SourceProgress
 from tidelock.runtime import Clock
@@ -66,17 +69,19 @@ class SourceOptions:
     commit_interval: float = 10.0
     flush_timeout: float = 5.0
     retry_delay_max: float = 60.0
+    retry_timeout: float = 0.0
     tolerant: bool = False
     log_skipped: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class SourceConverters:
-    """The converters of one task."""
+    """The converters and transforms of one task."""
 
     key: Converter
     value: Converter
     header: Converter
+    chain: Chain = field(default_factory=Chain)
 
 
 class SourceRunner:
@@ -108,6 +113,9 @@ class SourceRunner:
         self._switch = switch
         self._clock = clock
         self._progress = SourceProgress()
+        self._attempts = Attempts(
+            options.retry_timeout, options.retry_delay_max, switch.wait, switch.is_stopping, clock
+        )
         self._commits = CommitClock(options.commit_interval, clock.monotonic())
         self._connector = ""
         self._records = 0
@@ -169,7 +177,7 @@ class SourceRunner:
         return records
 
     def _send(self, records: Sequence[SourceRecord]) -> None:
-        outgoing = list(self._converted(records))
+        outgoing = list(self._converted(list(self._transformed(records))))
         offsets = [(record.source_partition, record.source_offset) for record in records]
         poll = self._progress.submitted(len(outgoing), offsets)
         for topic, record in outgoing:
@@ -178,6 +186,57 @@ class SourceRunner:
         for topic in {topic for topic, _ in outgoing} - self._topics:
             self._topics.add(topic)
             self._switch.tell("topic", topic=topic)
+
+    def _transformed(self, records: Sequence[SourceRecord]) -> Iterable[SourceRecord]:
+        for record in records:
+            if not self._converters.chain:
+                yield record
+                continue
+            try:
+                made = self._applied(record)
+            except RecordFailed as failed:
+                self._left_out(record, failed)
+                continue
+            if made is not None:
+                yield made
+
+    def _applied(self, record: SourceRecord) -> SourceRecord | None:
+        def apply() -> Record | None:
+            return self._converters.chain.apply(
+                Record(
+                    topic=record.topic,
+                    partition=record.partition,
+                    key=record.key,
+                    key_schema=record.key_schema,
+                    value=record.value,
+                    value_schema=record.value_schema,
+                    timestamp=record.timestamp,
+                    headers=record.headers,
+                )
+            )
+
+        made = self._attempts.run(apply)
+        if made is None:
+            return None
+        return SourceRecord(
+            record.source_partition,
+            record.source_offset,
+            made.topic,
+            value=made.value,
+            value_schema=made.value_schema,
+            key=made.key,
+            key_schema=made.key_schema,
+            partition=made.partition,
+            timestamp=made.timestamp,
+            headers=made.headers,
+        )
+
+    def _left_out(self, record: SourceRecord, failed: RecordFailed) -> None:
+        if not self._options.tolerant:
+            where = f"{dict(record.source_partition)} at {dict(record.source_offset)}"
+            raise ConnectError(failed.what, where=where, hint=failed.hint) from failed.error
+        if self._options.log_skipped:
+            log.error("connector %s: left out in %s: %s", self._connector, failed.stage.name, failed.what)
 
     def _converted(self, records: Sequence[SourceRecord]) -> Iterable[tuple[str, Outgoing]]:
         for _, group in itertools.groupby(records, key=_schemas):
@@ -200,15 +259,7 @@ class SourceRunner:
 
     def _without(self, group: list[SourceRecord], error: DataError) -> list[SourceRecord]:
         place = error.index or 0
-        record = group[place]
-        if not self._options.tolerant:
-            raise ConnectError(
-                f"a record cannot be converted: {error.what}",
-                where=f"{dict(record.source_partition)} at {dict(record.source_offset)}",
-                hint=error.hint or "errors.tolerance=all leaves such records out",
-            ) from error
-        if self._options.log_skipped:
-            log.error("connector %s: a record was left out: %s", self._connector, error.what)
+        self._left_out(group[place], failure_of(Stage.VALUE_CONVERTER, "converter", error))
         return group[:place] + group[place + 1 :]
 
     def _outgoing(self, record: SourceRecord, key: bytes | None, value: bytes | None) -> Outgoing:

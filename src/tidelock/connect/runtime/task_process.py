@@ -7,6 +7,7 @@ ignores Ctrl-C, which a terminal sends to everybody: the worker decides. Imports
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -17,10 +18,13 @@ from typing import Any
 
 from tidelock.connect.api import SinkTaskContext, SourceTaskContext
 from tidelock.connect.runtime import kafka
-from tidelock.connect.runtime.batching import Batcher, Skipped, merged_properties
+from tidelock.connect.runtime.batching import Batcher, merged_properties
+from tidelock.connect.runtime.chain import build_chain
 from tidelock.connect.runtime.channel import Control
 from tidelock.connect.runtime.errors import trace_of
+from tidelock.connect.runtime.failures import Attempts
 from tidelock.connect.runtime.plugins import Plugins, new_converter
+from tidelock.connect.runtime.reporting import Reporter, ReportOptions
 from tidelock.connect.runtime.settings import (
     SinkConnectorSettings,
     SourceConnectorSettings,
@@ -116,18 +120,20 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     plugins, config, worker = Plugins(), spec["config"], spec["worker"]
     settings = SinkConnectorSettings.parse(config, strict=False)
     name, number = spec["connector"], spec["task"]
-
-    def left_out(skipped: Skipped) -> None:
-        if settings.errors_log_enable:
-            place = f"{skipped.partition}@{skipped.offset}" if settings.errors_log_include_messages else "it"
-            log.error("connector %s: a record was left out: %s: %s", name, place, skipped.error.what)
-
+    reporter = _reporter(settings, spec, switch)
     batcher = Batcher(
         key=_converter(plugins, worker, config, "key"),
         value=_converter(plugins, worker, config, "value"),
         header=_converter(plugins, worker, config, "header"),
-        tolerant=settings.errors_tolerance == "all",
-        on_skip=left_out,
+        reporter=reporter,
+        chain=build_chain(plugins, config),
+        attempts=Attempts(
+            settings.errors_retry_timeout / 1000,
+            settings.errors_retry_delay_max_ms / 1000,
+            switch.wait,
+            switch.is_stopping,
+            SystemClock(),
+        ),
     )
     properties = kafka.client_properties(worker, config, "consumer")
     group = properties.pop("group.id", f"connect-{name}")
@@ -144,7 +150,33 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     client = f"connector-consumer-{name}-{number}"
     consumer = kafka.patiently(lambda: kafka.SinkConsumer(properties, group, client), switch.wait_for_broker)
     runner = SinkRunner(task, consumer, batcher, options=options, switch=switch, clock=SystemClock())
-    runner.run(SinkTaskContext(name, number), spec["props"])
+    with contextlib.closing(batcher.chain):
+        runner.run(SinkTaskContext(name, number), spec["props"])
+
+
+def _reporter(settings: SinkConnectorSettings, spec: Mapping[str, Any], switch: TaskSwitch) -> Reporter:
+    """Return the reporter of failures; with a dead letter queue, its topic is there afterwards."""
+    name, number = spec["connector"], spec["task"]
+    topic = settings.errors_deadletterqueue_topic_name
+    options = ReportOptions(
+        connector=name,
+        task=number,
+        tolerant=settings.errors_tolerance == "all",
+        logs=settings.errors_log_enable,
+        names_place=settings.errors_log_include_messages,
+        topic=topic,
+        with_context=settings.errors_deadletterqueue_context_headers_enable,
+    )
+    if not topic or not options.tolerant:
+        return Reporter(options)
+    properties = kafka.client_properties(spec["worker"], spec["config"], "producer")
+    client = f"connector-dlq-producer-{name}-{number}"
+    replicas = settings.errors_deadletterqueue_topic_replication_factor
+    kafka.patiently(lambda: kafka.ensure_topic(properties, topic, replicas, client), switch.wait_for_broker)
+    producer = kafka.patiently(
+        lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
+    )
+    return Reporter(options, producer)
 
 
 def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
@@ -155,12 +187,14 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
         key=_converter(plugins, worker, config, "key"),
         value=_converter(plugins, worker, config, "value"),
         header=_converter(plugins, worker, config, "header"),
+        chain=build_chain(plugins, config),
     )
     worker_settings = _worker(worker)
     options = SourceOptions(
         commit_interval=worker_settings.offset_flush_interval_ms / 1000,
         flush_timeout=worker_settings.offset_flush_timeout_ms / 1000,
         retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
+        retry_timeout=settings.errors_retry_timeout / 1000,
         tolerant=settings.errors_tolerance == "all",
         log_skipped=settings.errors_log_enable,
     )
@@ -171,7 +205,8 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
         lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
     )
     runner = SourceRunner(task, producer, converters, options=options, switch=switch, clock=SystemClock())
-    runner.run(SourceTaskContext(name, number, switch.read_offsets), spec["props"])
+    with contextlib.closing(converters.chain):
+        runner.run(SourceTaskContext(name, number, switch.read_offsets), spec["props"])
 
 
 def max_poll_records(worker: Mapping[str, str], config: Mapping[str, str]) -> int:

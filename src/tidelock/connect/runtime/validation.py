@@ -10,6 +10,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.AbstractHerder.validateConnector
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from tidelock.client import ClientSettings
 from tidelock.config import ConfigError, Key, Problem, Secret, Settings, nearest, parse_value
 from tidelock.connect.api import Connector, PluginNotFound
 from tidelock.connect.runtime.batching import merged_properties
+from tidelock.connect.runtime.chain_validation import check_chain
 from tidelock.connect.runtime.plugins import Plugins, connector_kind
 from tidelock.connect.runtime.settings import (
     ConnectorSettings,
@@ -142,6 +144,9 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
     checked.add(_key_problems(checked.keys, config))
     checked.add(_kind_problems(checked.kind, config))
     given = {one: value for one, value in config.items() if value is not None}
+    chain = check_chain(plugins, given)
+    checked.keys += chain.keys
+    checked.add(chain.problems)
     checked.add(_converter_problems(plugins, given, worker))
     checked.add(_client_problems(checked.kind, given))
     if loaded is not None and not checked.errors:
@@ -173,12 +178,11 @@ def _key_problems(keys: list[Key], config: Config) -> list[Problem]:
 
 def _kind_problems(kind: str, config: Config) -> list[Problem]:
     problems = [
-        Problem(name, config[name], NOT_BUILT)
-        for name in ("transforms", "predicates", "errors.deadletterqueue.topic.name", "topic.creation.groups")
-        if config.get(name)
+        Problem(name, config[name], NOT_BUILT) for name in ("topic.creation.groups",) if config.get(name)
     ]
     if kind != "sink":
         return problems
+    problems += _letter_problems(config)
     topics, regex = bool((config.get("topics") or "").strip(" ,")), bool(config.get("topics.regex"))
     if topics and regex:
         why = "topics and topics.regex are mutually exclusive options, but both are set."
@@ -188,6 +192,19 @@ def _kind_problems(kind: str, config: Config) -> list[Problem]:
         why = "Must configure one of topics or topics.regex"
         problems.append(Problem("topics", None, why, nearest("topics", strangers)))
     return problems
+
+
+def _letter_problems(config: Config) -> list[Problem]:
+    """Check that the dead letter queue is not read by the connector itself."""
+    name = "errors.deadletterqueue.topic.name"
+    letters = (config.get(name) or "").strip()
+    topics = [one.strip() for one in (config.get("topics") or "").split(",")]
+    why = "The dead letter queue topic must not be one of the topics that the connector reads"
+    try:
+        matches = bool(letters and re.fullmatch(config.get("topics.regex") or "", letters))
+    except re.error:  # told at its own key
+        matches = False
+    return [Problem(name, letters, why)] if letters and (letters in topics or matches) else []
 
 
 def _converter_problems(

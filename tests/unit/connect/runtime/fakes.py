@@ -9,6 +9,8 @@ from typing import Any
 
 from tidelock.client import Outgoing
 from tidelock.connect.api import TopicPartition
+from tidelock.connect.runtime.failures import Skipped
+from tidelock.connect.runtime.reporting import Reporter, ReportOptions
 from tidelock.errors import TidelockError
 from tidelock.runtime import ManualClock
 
@@ -159,3 +161,15 @@ class FakeSwitch:
 
     def events(self, *without: str) -> list[str]:
         return [event for event, _ in self.told if event not in without]
+
+
+class Noting(Reporter):
+    """Keeps what is left out."""
+
+    def __init__(self) -> None:
+        super().__init__(ReportOptions("c", tolerant=True))
+        self.skipped: list[Skipped] = []
+
+    def report(self, skipped: Skipped) -> None:
+        super().report(skipped)
+        self.skipped.append(skipped)

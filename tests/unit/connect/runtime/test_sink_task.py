@@ -4,9 +4,10 @@ from typing import Any
 
 import pytest
 
-from tests.unit.connect.runtime.fakes import FakeConsumer, FakeMessage, FakeSwitch
+from tests.unit.connect.runtime.fakes import FakeConsumer, FakeMessage, FakeProducer, FakeSwitch
 from tidelock.connect.api import (
     ConnectError,
+    DataError,
     Offsets,
     RecordBatch,
     RetriableError,
@@ -18,6 +19,7 @@ from tidelock.connect.converters.json import JsonConverter
 from tidelock.connect.converters.simple_header import SimpleHeaderConverter
 from tidelock.connect.converters.string import StringConverter
 from tidelock.connect.runtime.batching import Batcher
+from tidelock.connect.runtime.reporting import Reporter, ReportOptions
 from tidelock.connect.runtime.sink_task import SinkOptions, SinkRunner
 from tidelock.runtime import ManualClock
 
@@ -64,9 +66,10 @@ class Bench:
         self.switch = FakeSwitch(self.clock)
         self.consumer = FakeConsumer(self.clock, self.switch)
         self.task = Recording()
-        batcher = Batcher(
-            StringConverter(), value or StringConverter(), SimpleHeaderConverter(), tolerant=tolerant
-        )
+        self.letters = FakeProducer()
+        options = ReportOptions("c", tolerant=tolerant, topic="dead", with_context=True)
+        reporter = Reporter(options, self.letters)
+        batcher = Batcher(StringConverter(), value or StringConverter(), SimpleHeaderConverter(), reporter)
         self.runner = SinkRunner(
             self.task,
             self.consumer,
@@ -245,3 +248,72 @@ def test_with_tolerance_it_is_left_out_and_counts_as_read() -> None:
     )
     assert ("put", P0, [4]) in bench.task.calls
     assert bench.consumer.made("commit") == [{P0: 6}]
+
+
+class Choosy(Recording):
+    """Refuses the records at some offsets; says which one only if it `tells`."""
+
+    def __init__(self, bad: set[int], *, tells: bool = False) -> None:
+        super().__init__()
+        self.bad, self.tells = bad, tells
+
+    def put(self, batch: RecordBatch) -> None:
+        for index, offset in enumerate(batch.offsets):
+            if offset in self.bad:
+                raise DataError("too long", index=index if self.tells else None)
+        super().put(batch)
+
+
+def choosy(bad: set[int], *, tells: bool = False, tolerant: bool = True) -> Bench:
+    bench = Bench(tolerant=tolerant)
+    bench.runner._task = bench.task = Choosy(bad, tells=tells)
+    return bench
+
+
+@pytest.mark.parametrize("tells", [False, True])
+def test_of_a_batch_that_is_refused_only_the_bad_records_are_left_out(tells: bool) -> None:
+    bench = choosy({3, 7, 8, 99}, tells=tells)
+    messages = [FakeMessage(at, str(at).encode(), key_bytes=b"k") for at in range(100)]
+    bench.run(bench.assign(P0), messages)
+    written = [offset for call in bench.task.calls if call[0] == "put" for offset in call[2]]
+    assert written == [at for at in range(100) if at not in {3, 7, 8, 99}]
+    assert [one.value for one in bench.letters.sent] == [b"3", b"7", b"8", b"99"]
+    assert bench.consumer.made("commit")[-1] == {P0: 100}
+    headers = dict(bench.letters.sent[0].headers)
+    assert headers["__connect.errors.offset"] == b"3"
+    assert headers["__connect.errors.stage"] == b"TASK_PUT"
+    assert headers["__connect.errors.exception.message"] == b"too long"
+    assert b"DataError" in (headers["__connect.errors.exception.stacktrace"] or b"")
+
+
+def test_without_tolerance_a_refused_record_fails_the_task() -> None:
+    with pytest.raises(DataError):
+        choosy({3}, tolerant=False).run(lambda: None, [FakeMessage(3)])
+
+
+def test_an_outage_is_nobodys_letter() -> None:
+    bench = Bench(tolerant=True)
+    bench.task.raises.extend([RetriableError("away")] * 3)
+    bench.run(bench.assign(P0), [FakeMessage(0), FakeMessage(1)], *[lambda: None] * 40)
+    assert bench.letters.sent == []
+    assert ("put", P0, [0, 1]) in bench.task.calls
+    bench = Bench(tolerant=True)
+    bench.task.raises.append(ConnectError("the disk is full"))
+    with pytest.raises(ConnectError, match="disk"):
+        bench.run(bench.assign(P0), [FakeMessage(0)])
+    assert bench.letters.sent == []
+
+
+def test_nothing_is_delivered_or_committed_before_kafka_has_the_letters() -> None:
+    bench = choosy({0})
+    bench.letters.acknowledge_at_once = False
+    seen: list[Any] = []
+
+    def later() -> None:
+        seen.extend(call for call in bench.task.calls if call[0] == "put")
+        seen.extend(bench.consumer.made("commit"))
+        bench.letters.acknowledge()
+
+    bench.run(bench.assign(P0), [FakeMessage(0), FakeMessage(1)], *[lambda: None] * 30, later, lambda: None)
+    assert seen == []
+    assert bench.task.calls[2:4] == [("put", P0, [1]), ("flush", {P0: 2})]

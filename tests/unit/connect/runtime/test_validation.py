@@ -46,8 +46,26 @@ def test_three_mistakes_are_three_errors_each_at_its_key() -> None:
             {"value.converter": "JsonConverter", "value.converter.schemas.enable": "perhaps"},
             "value.converter.schemas.enable",
         ),
-        ({"transforms": "a"}, "transforms"),
-        ({"errors.deadletterqueue.topic.name": "d"}, "errors.deadletterqueue.topic.name"),
+        ({"transforms": "a"}, "transforms.a.type"),
+        ({"transforms": "a,a", "transforms.a.type": "Filter"}, "transforms"),
+        ({"transforms": "a", "transforms.a.type": "Castt$Value"}, "transforms.a.type"),
+        ({"transforms": "a", "transforms.a.type": "FileStreamSink"}, "transforms.a.type"),
+        ({"transforms": "a", "transforms.a.type": "Cast$Value"}, "transforms.a.spec"),
+        (
+            {"transforms": "a", "transforms.a.type": "Cast$Value", "transforms.a.spec": "x:int7"},
+            "transforms.a.spec",
+        ),
+        ({"transforms": "a", "transforms.a.type": "python:nowhere:fn"}, "transforms.a.type"),
+        (
+            {"transforms": "a", "transforms.a.type": "Filter", "transforms.a.predicate": "p"},
+            "transforms.a.predicate",
+        ),
+        (
+            {"transforms": "a", "transforms.a.type": "Filter", "transforms.a.negate": "true"},
+            "transforms.a.negate",
+        ),
+        ({"predicates": "p", "predicates.p.type": "TopicNameMatches"}, "predicates.p.pattern"),
+        ({"errors.deadletterqueue.topic.name": "t"}, "errors.deadletterqueue.topic.name"),
         ({"connector.class": "FileStreamSnk"}, "connector.class"),
         ({"tasks.max": None}, "tasks.max"),
         ({"consumer.override.max.poll.record": "5"}, "consumer.override.max.poll.record"),
@@ -56,6 +74,14 @@ def test_three_mistakes_are_three_errors_each_at_its_key() -> None:
 def test_each_mistake_is_found_at_its_key(changes: dict[str, str | None], at: str) -> None:
     checked = check(Plugins(), {**SINK, **changes}, {})
     assert at in checked.errors
+
+
+def test_the_keys_of_each_step_are_described_under_its_prefix() -> None:
+    config = {**SINK, "transforms": "cut", "transforms.cut.type": "Cast$Value", "transforms.cut.spec": "int8"}
+    checked = check(Plugins(), config, {})
+    assert checked.error_count == 0
+    groups = {item.name: item.group for item in checked.keys}
+    assert groups["transforms.cut.spec"] == groups["transforms.cut.negate"] == "Transforms: cut"
 
 
 def test_a_missing_key_names_the_one_that_looks_like_it() -> None:
