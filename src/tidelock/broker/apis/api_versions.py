@@ -25,6 +25,7 @@ KEY = 18
 METADATA_VERSION, OLDEST_METADATA_VERSION = 29, 7
 TRANSACTION_VERSION = 2
 ROWS_FROM_ZERO_SINCE = 4
+FINALIZED = (("metadata.version", METADATA_VERSION), ("transaction.version", TRANSACTION_VERSION))
 
 
 def handle(state: BrokerState, request: ApiVersionsRequest, call: Call) -> ApiVersionsResponse:
@@ -35,7 +36,6 @@ def handle(state: BrokerState, request: ApiVersionsRequest, call: Call) -> ApiVe
         ),
         SupportedFeatureKey(name="transaction.version", min_version=0, max_version=TRANSACTION_VERSION),
     ]
-    finalized = (("metadata.version", METADATA_VERSION), ("transaction.version", TRANSACTION_VERSION))
     return ApiVersionsResponse(
         api_keys=[ApiVersion(api_key=k, min_version=low, max_version=high) for k, low, high, *_ in SERVED],
         supported_features=[
@@ -44,7 +44,7 @@ def handle(state: BrokerState, request: ApiVersionsRequest, call: Call) -> ApiVe
         finalized_features_epoch=state.image.epoch,
         finalized_features=[
             FinalizedFeatureKey(name=name, max_version_level=level, min_version_level=level)
-            for name, level in finalized
+            for name, level in FINALIZED
         ],
     )
 
