@@ -99,7 +99,7 @@ async def answer(app: RegistryApp, ask: Ask) -> int:
     return int(sent[0]["status"])
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(history=st.lists(asks.map(lambda ask: (ask[0], ["eureka", *ask[1]], *ask[2:])) | asks, max_size=8))
 def test_nothing_that_is_asked_ends_in_500(history: list[Ask]) -> None:
     async def whole() -> None:

@@ -127,7 +127,7 @@ class World:
         }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(seed=st.integers(0, 1 << 32), steps=st.integers(0, 120))
 def test_peers_agree_after_every_instance_s_next_heartbeats(seed: int, steps: int) -> None:
     world = World(seed)
