@@ -18,6 +18,7 @@ $(STAMP): $(LOCK) pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "tidelock needs Python 3.11 or newer; $(PYTHON) is $$($(PYTHON) --version 2>&1)."; \
 	  echo "  do: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 2; }
+	@echo "installing locked dependencies into $(VENV) ..." >&2
 ifneq ($(UV),)
 	@test -x $(BIN)/python || $(UV) venv --quiet --python $(PYTHON) $(VENV)
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)

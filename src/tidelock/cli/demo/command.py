@@ -24,6 +24,7 @@ DEFAULT_COUNT, LEAST_COUNT = 3000, 50
         0: "PASS: nothing missing, nothing twice, nothing out of order",
         1: "FAIL: the report names the rows",
         2: "the orders file or an option cannot be used; nothing was started",
+        3: "the common database does not answer; nothing was started",
         6: "the data folder or the common database is in use",
     },
 )

@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import sqlalchemy
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy.engine import URL, Engine
 
 from tidelock.errors import ConflictError, UnreachableError, UsageError
+from tidelock.sql.url import parse_url as read_url
+from tidelock.sql.url import require_driver
 
 TABLE = "orders"
 JOURNAL = "order_events"
@@ -104,52 +106,39 @@ def _exact(value: object) -> Decimal:
 
 
 def parse_url(text: str) -> URL:
-    """Read the value of --db.
+    """Read the value of --db, as `tidelock verify` and the SQL sink read theirs.
 
     Raises:
-        CommonDatabaseError: it is no SQLAlchemy URL, or of a database that the story cannot use.
+        UnsupportedDatabase: it is no URL, or of a database that we do not speak.
     """
-    try:
-        url = make_url(text)
-    except sqlalchemy.exc.ArgumentError:
-        raise CommonDatabaseError(
-            "--db is not a database URL",
-            hint="for example --db postgresql+psycopg://user@localhost:5432/shop",
-        ) from None
-    backend = url.get_backend_name()
-    drivers = {"postgresql": "postgresql+psycopg", "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql"}
-    if backend == "sqlite":
-        return url
-    if backend not in drivers:
-        raise CommonDatabaseError(
-            f"--db names {backend}, and the common database can be postgresql, mariadb, mysql or sqlite"
-        )
-    return url.set(drivername=drivers[backend]) if "+" not in url.drivername else url
+    url = read_url(text)
+    if url.get_backend_name() == "sqlite" and url.database and url.database != ":memory:":
+        return url.set(database=str(Path(url.database).absolute()))  # every process has a folder of its own
+    if url.get_backend_name() == "sqlite":
+        raise CommonDatabaseError("--db names a database in memory", hint="give a file: sqlite:///common.db")
+    return url
 
 
 def check_reachable(url: URL) -> None:
     """Make sure the common database answers and has no table in the way, before anything starts.
 
     Raises:
-        CommonDatabaseError: its driver is not installed.
+        DriverMissing: its driver is not installed.
         UnreachableError: it does not answer or refuses us.
         ConflictError: it has the tables of an earlier run.
     """
     shown = url.render_as_string(hide_password=True)
-    try:
-        engine = sqlalchemy.create_engine(url)
-    except ModuleNotFoundError as error:
-        extra = "postgres" if url.get_backend_name() == "postgresql" else "mysql"
-        raise CommonDatabaseError(
-            f"the driver {error.name} is not installed", where=shown, hint=f"pip install 'tidelock[{extra}]'"
-        ) from None
+    require_driver(url)
+    engine = sqlalchemy.create_engine(url)
     try:
         inspector = sqlalchemy.inspect(engine)
         left = [name for name in (TABLE, JOURNAL, LEDGER) if inspector.has_table(name)]
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise UnreachableError(
-            f"the common database does not answer: {reason}", where=shown, hint="start it, or check --db"
+            f"the common database cannot be used: {reason}",
+            where=shown,
+            hint="start it, or check address, user and password in --db",
         ) from None
     finally:
         engine.dispose()

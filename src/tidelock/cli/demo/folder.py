@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import IO
 
-from tidelock.errors import ConflictError
+from tidelock.errors import ConflictError, UsageError
 
 MARKER = "tidelock-demo.json"
 LOCK = "tidelock-demo.lock"
@@ -27,6 +27,12 @@ class FolderInTheWayError(ConflictError):
     """The data folder belongs to something else, or to a demo that is running."""
 
     code = "TID-711"
+
+
+class FolderUnusableError(UsageError):
+    """The data folder cannot be written: no permission, no space, no such place."""
+
+    code = "TID-718"
 
 
 class DemoFolder:
@@ -43,7 +49,21 @@ class DemoFolder:
         self._check_ours()
 
     def claim(self) -> None:
-        """Take the lock, remove the last run's data and write the services' source."""
+        """Take the lock, remove the last run's data and write the services' source.
+
+        Raises:
+            FolderUnusableError: it cannot be written.
+        """
+        try:
+            self._claim()
+        except OSError as error:
+            raise FolderUnusableError(
+                f"the demo's data folder cannot be written: {error.strerror}",
+                where=str(self.path),
+                hint="name another one with --data DIR",
+            ) from None
+
+    def _claim(self) -> None:
         self.path.mkdir(parents=True, exist_ok=True)
         self._take_lock()
         written = self._read_marker()

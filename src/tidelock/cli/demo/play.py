@@ -56,9 +56,16 @@ def play(options: Options) -> int:
         folder.release()
 
 
+class QuietFile(logging.FileHandler):
+    """A log file that may fail: what a full disk does to the story is told once, by the story."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: D102  # logging's own
+        self.setLevel(logging.CRITICAL + 1)
+
+
 def keep_log(path: Path) -> None:
     """Let what the story's own clients remark on, such as instances that refuse, go to a file."""
-    handler = logging.FileHandler(path, encoding="utf-8")
+    handler = QuietFile(path, encoding="utf-8")
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger = logging.getLogger("tidelock")
     logger.addHandler(handler)

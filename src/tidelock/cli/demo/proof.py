@@ -45,6 +45,8 @@ class TopicCheck:
     out_of_order: int = 0
     last: dict[str, int] = field(default_factory=dict)
     """Source -> the highest sequence seen."""
+    against: list[dict[str, Any]] = field(default_factory=list)
+    """The events that are there twice or out of order."""
 
     @property
     def gaps(self) -> int:
@@ -65,10 +67,14 @@ def check_topic(events: Iterable[TopicEvent]) -> TopicCheck:
     for event in events:
         check.events += 1
         name, place = (event.source, event.sequence), (event.key, event.source)
-        check.duplicates += name in seen
+        is_twice = name in seen
         seen.add(name)
         moved = home.setdefault(event.key, event.partition) != event.partition
-        check.out_of_order += moved or event.sequence < newest.get(place, -1)
+        is_late = moved or event.sequence < newest.get(place, -1)
+        check.duplicates += is_twice
+        check.out_of_order += is_late
+        if is_twice or is_late:
+            check.against.append({"finding": "twice" if is_twice else "out of order", **event._asdict()})
         newest[place] = event.sequence
         check.last[event.source] = max(event.sequence, check.last.get(event.source, 0))
     return check
@@ -77,8 +83,8 @@ def check_topic(events: Iterable[TopicEvent]) -> TopicCheck:
 def figures_of(world: World, record: RunRecord) -> dict[str, Any]:
     """Ask all witnesses; blocking."""
     found = verify(TABLE, world.source_urls, world.common_url).to_dict()
-    record.differences = found["differences"]
     topic = check_topic(read_topic(world.addresses["broker"], TOPIC))
+    record.differences = [*found["differences"], *topic.against]
     sums, ledger, expected = world.common.sums(), world.common.ledger(), events_committed(world.source_files)
     written = world.common.count_events()
     return {

@@ -11,7 +11,6 @@ import contextlib
 import signal
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from sqlalchemy.engine import URL
 
@@ -57,16 +56,18 @@ def run(plan: Plan, narrator: Narrator) -> bool:
         raise InterruptedStoryError from None
     finally:
         if record.samples:
-            write_report(plan, record)
+            write_report(plan, record, narrator)
     return record.ok
 
 
-def write_report(plan: Plan, record: RunRecord) -> Path:
-    """Write report.html into the folder."""
+def write_report(plan: Plan, record: RunRecord, narrator: Narrator) -> None:
+    """Write report.html into the folder, or say why it is not there."""
     written = datetime.fromtimestamp(plan.clock.wall(), UTC).strftime("%Y-%m-%d %H:%M UTC")
     path = plan.folder.path / "report.html"
-    path.write_text(render(record, title=TITLE, written=written), encoding="utf-8")
-    return path
+    try:
+        path.write_text(render(record, title=TITLE, written=written), encoding="utf-8")
+    except OSError as error:
+        narrator.say(f"report.html could not be written: {error.strerror}")
 
 
 async def _interruptible(plan: Plan, narrator: Narrator, record: RunRecord) -> None:

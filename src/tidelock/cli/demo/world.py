@@ -18,7 +18,7 @@ from tidelock.cli.demo.database import OrdersTable
 from tidelock.cli.demo.memory import MemoryWatch
 from tidelock.cli.demo.services import DemoProcess, free_port
 from tidelock.errors import TidelockError
-from tidelock.http import CallError, Client, Policy, StaticSource
+from tidelock.http import CallError, CircuitOpen, Client, Policy, StaticSource
 from tidelock.http.balance import EjectionSettings
 from tidelock.http.breaker import BreakerSettings
 from tidelock.runtime import LOOPBACK, Clock
@@ -159,7 +159,11 @@ class World:
         Raises:
             UnexpectedAnswerError: another status than 200.
         """
-        response = await self.client.get(url, timeout=10.0)
+        try:
+            response = await self.client.get(url, timeout=10.0)
+        except CircuitOpen:  # for a millisecond, see PATIENT
+            await asyncio.sleep(POLL)
+            response = await self.client.get(url, timeout=10.0)
         if response.status != 200:
             raise UnexpectedAnswerError(f"status {response.status}: {response.text[:200]}", where=url)
         return json.loads(response.body)

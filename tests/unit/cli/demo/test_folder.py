@@ -4,7 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from tidelock.cli.demo.folder import MARKER, SOURCES, DemoFolder, FolderInTheWayError
+from tidelock.cli.demo.folder import (
+    MARKER,
+    SOURCES,
+    DemoFolder,
+    FolderInTheWayError,
+    FolderUnusableError,
+)
 
 
 def test_a_fresh_folder_gets_the_sources_and_a_marker(tmp_path: Path) -> None:
@@ -46,3 +52,9 @@ def test_one_run_at_a_time(tmp_path: Path) -> None:
     with pytest.raises(FolderInTheWayError, match=r"running in this folder \(pid \d+\)"):
         DemoFolder(tmp_path).claim()
     first.release()
+
+
+def test_a_folder_that_cannot_be_made_is_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(FolderUnusableError, match="cannot be written"):
+        DemoFolder(tmp_path / "file" / "below").claim()

@@ -16,6 +16,7 @@ def test_a_clean_topic_has_nothing_against_it() -> None:
 def test_an_event_that_is_there_twice_is_counted() -> None:
     check = check_topic([event(1), event(1), event(2)])
     assert (check.duplicates, check.gaps) == (1, 0)
+    assert [found["sequence"] for found in check.against] == [1]
 
 
 def test_a_key_whose_events_are_swapped_is_out_of_order() -> None:
