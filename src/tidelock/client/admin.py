@@ -189,6 +189,16 @@ class Admin:
             configs={key: str(one.value) for key, one in sorted(configs.items()) if not one.is_default},
         )
 
+    def topic_id(self, topic: str) -> str:
+        """Return a topic's id, which another topic of the same name does not have; zeros before Kafka 2.8.
+
+        Raises:
+            UnknownTopicOrPartition: there is no such topic.
+        """
+        asked = self._library.TopicCollection([topic])
+        answers = self._client.describe_topics(asked, request_timeout=ANSWER_WITHIN)
+        return str(self._one(answers, topic, f"topic {topic}").topic_id)
+
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Return a topic's partitions.
 

@@ -7,18 +7,22 @@ does it (murmur2). Blocking; used by one thread. Errors are tidelock.client's bu
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 
-from tidelock.client import Consumer, Outgoing, Producer
+from tidelock.client import Admin, Consumer, Outgoing, Producer
 from tidelock.client.model import Message, TopicPartition
 from tidelock.protocol.error_codes import KafkaError, UnknownTopicOrPartition
 from tidelock.sync import rules
 from tidelock.sync.errors import LogUnavailable, RecordRejected
-from tidelock.sync.rules import OutboxRow
+from tidelock.sync.rules import NO_TOPIC, OutboxRow, TopicEnds
 
 ASK_EVERY = 0.1  # seconds between questions whether to go on waiting
 PATIENCE = 10.0  # seconds that the broker may be silent while a tail is read; the relay tries again
-SILENT_POLLS = 20  # of a second each, without a record or the end of a partition
+TAIL_POLL = 0.1  # seconds
+SILENT_POLLS = 200  # without a record or the end of a partition
+LOOKS = 5  # at a topic that was there and is not, before it is believed: a broker may be behind
+BETWEEN_LOOKS = 0.5  # seconds
 NAME = "tidelock-relay"
 
 
@@ -28,9 +32,18 @@ class KafkaLog:
     Args:
         bootstrap: `host:port`, several separated by commas.
         settings: more client keys in any spelling, e.g. of security.
+        sleep: waits between two looks at a topic that is not there.
     """
 
-    def __init__(self, bootstrap: str, settings: Mapping[str, object] | None = None) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        settings: Mapping[str, object] | None = None,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._sleep = sleep
+        self._admin: Admin | None = None
         self._bootstrap = bootstrap
         self._settings = {"bootstrap.servers": bootstrap, **(settings or {})}
         self._producer: Producer | None = None
@@ -67,14 +80,32 @@ class KafkaLog:
             raise self._rejected(next(row for row in rows if row.id not in delivered), error) from error
         return ends
 
-    def ends(self, topic: str) -> Mapping[int, int]:
-        """See Log."""
-        consumer = self._open_consumer()
-        try:
-            found = consumer.end_offsets(consumer.partitions(topic))
-        except UnknownTopicOrPartition:
-            return {}
-        return {place.partition: end for place, end in found.items()}
+    def ends(self, topic: str, *, is_known: bool = False) -> TopicEnds:
+        """See Log.
+
+        The admin client asks, because each of its answers is the broker's. A consumer's questions are partly
+        answered from what librdkafka remembers, which is "unknown partition" when a broker has just died.
+        """
+        if self._admin is None:
+            self._admin = Admin(self._settings, name=NAME)
+        topic_id = self._topic_id(self._admin, topic, LOOKS if is_known else 1)
+        if topic_id is None:
+            return NO_TOPIC
+        found = self._admin.end_offsets(self._admin.partitions(topic))
+        ends = {place.partition: end for place, end in found.items()}
+        if min(ends.values(), default=-1) < 0:  # what librdkafka answers, without an error, of a dying broker
+            raise self._unavailable(f"no end of a partition of topic {topic}")
+        return TopicEnds(rules.incarnation_of(topic_id), ends)
+
+    def _topic_id(self, admin: Admin, topic: str, looks: int) -> str | None:
+        for look in range(looks):
+            if look:
+                self._sleep(BETWEEN_LOOKS)
+            try:
+                return admin.topic_id(topic)
+            except UnknownTopicOrPartition:
+                continue
+        return None
 
     def sequences(self, starts: Mapping[rules.TopicPartition, int], source: str) -> set[int]:
         """See Log."""
@@ -87,10 +118,10 @@ class KafkaLog:
         silent = 0
         try:
             while not wanted.keys() <= consumer.at_end:
-                messages = consumer.poll(timeout=1.0)
+                messages = consumer.poll(timeout=TAIL_POLL)
                 silent = 0 if messages else silent + 1
                 if silent > SILENT_POLLS:
-                    raise self._unavailable(consumer.trouble or f"no records for {SILENT_POLLS} s")
+                    raise self._unavailable(consumer.trouble or "no records of a partition")
                 for message in messages:
                     number = rules.sequence_of(message.headers(), source)
                     if number is not None:
@@ -104,13 +135,14 @@ class KafkaLog:
         producer, self._producer = self._producer, None
         if producer is not None:
             producer.abandon()
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close()
+        self._admin = None
 
     def close(self) -> None:
         """See Log."""
         self.reset()
-        if self._consumer is not None:
-            self._consumer.close()
-            self._consumer = None
 
     def _open_producer(self) -> Producer:
         if self._producer is None:

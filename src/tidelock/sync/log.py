@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from tidelock.sync.rules import OutboxRow, TopicPartition
+from tidelock.sync.rules import OutboxRow, TopicEnds, TopicPartition
 
 
 class Log(Protocol):
@@ -35,8 +35,15 @@ class Log(Protocol):
             RecordRejected: the broker refuses a row for good; some rows may have arrived.
         """
 
-    def ends(self, topic: str) -> Mapping[int, int]:
-        """Return the end offset of each partition; empty when there is no such topic.
+    def ends(self, topic: str, *, is_known: bool = False) -> TopicEnds:
+        """Return which topic of that name there is and the end offset of each partition.
+
+        Only the broker's own word that there is no such topic may give `NO_TOPIC`: to take silence for it
+        would hide what a predecessor published.
+
+        Args:
+            topic: its name.
+            is_known: this outbox was published to it, so that its absence needs a second look.
 
         Raises:
             LogUnavailable: the broker does not answer in time.
@@ -50,7 +57,10 @@ class Log(Protocol):
         """
 
     def reset(self) -> None:
-        """Forget what is not acknowledged, after a failure; nothing of it may arrive later."""
+        """Forget what is not acknowledged, after a failure, and every connection.
+
+        A request that has left this machine cannot be called back; it may still arrive.
+        """
 
     def close(self) -> None:
         """Release the connections."""

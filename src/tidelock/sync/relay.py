@@ -1,12 +1,15 @@
-"""The relay: outbox rows into a topic, each once, in the order of their key, whatever dies on the way.
+"""The relay: outbox rows into a topic, none lost, in the order of their key, whatever dies on the way.
 
 `Pump` is one holder's work without threads or waiting; `Relay` drives it in a thread of its own, waits its
 turn, backs off while the broker is away and says how it is doing. Rows leave the outbox only after all
 replicas have acknowledged them. Memory is bounded by `batch_size` rows.
 
-Exactly once holds over a crash of the relay, of the broker, and of the database, because a successor finds
-in the topic's tail what its predecessor published (tidelock.sync.rules). It does not hold for a relay that is
-cut off from its database while its records are still on the way; that needs a transactional producer.
+No row is ever lost. A row is published once over a crash of the relay, of the database and of a broker of
+one node (ours), because a successor finds in the topic's tail what its predecessor published
+(tidelock.sync.rules). It may be published twice where the predecessor's request was still on its way when
+the successor read the tail, or was not yet on all replicas and so not readable: a replicated Apache Kafka, a
+slow network, a relay that was cut off from its database. Only a transactional producer excludes that;
+consumers can tell a second record by its two headers.
 """
 
 from __future__ import annotations
@@ -113,10 +116,14 @@ class Pump:
             LogUnavailable: the broker does not answer.
         """
         self._positions = self._session.positions()
-        ends = {topic: self._log.ends(topic) for topic in rules.seen_topics(self._positions)}
-        found = sorted(self._log.sequences(rules.tail_starts(self._positions, ends), self._source))
+        topics = rules.seen_topics(self._positions)
+        present = {topic: self._log.ends(topic, is_known=True) for topic in topics}
+        found = sorted(self._log.sequences(rules.tail_starts(self._positions, present), self._source))
         for first in range(0, len(found), self._batch_size):
             self._store(found[first : first + self._batch_size], {})
+        for topic, one in present.items():
+            if rules.is_made_anew(self._positions, topic, one):
+                self._store([], rules.positions_of(topic, one))  # what is below these ends was read
         return len(found)
 
     def step(self, go_on: Callable[[], bool]) -> int:
@@ -129,16 +136,22 @@ class Pump:
         if not rows:
             return 0
         for topic in rules.new_topics(rows, self._positions):
-            self._store([], rules.first_positions(topic, self._log.ends(topic)))
+            self._store([], rules.positions_of(topic, self._log.ends(topic)))
         ends = self._log.append(rows, self._source, go_on=go_on)
         self._store([row.id for row in rows], ends)
+        for topic in rules.nameless_topics(self._positions):  # the first record has made it
+            incarnation = self._log.ends(topic).incarnation
+            if incarnation != rules.UNKNOWN:
+                self._store([], {(topic, rules.TOPIC_SEEN): incarnation})
         return len(rows)
 
     def refresh(self) -> None:
         """Store the present ends; only right while nothing is on the way."""
         for topic in rules.seen_topics(self._positions):
-            ends = {(topic, partition): end for partition, end in self._log.ends(topic).items()}
-            self._store([], {pair: end for pair, end in ends.items() if self._positions.get(pair) != end})
+            present = self._log.ends(topic, is_known=True)
+            if present.incarnation != rules.UNKNOWN:
+                ends = rules.positions_of(topic, present)
+                self._store([], {pair: end for pair, end in ends.items() if self._positions.get(pair) != end})
 
     def _store(self, published: list[int], ends: rules.Positions) -> None:
         self._session.finish(published, ends)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tidelock.sync import rules
 from tidelock.sync.relay import Pump
-from tidelock.sync.rules import OutboxRow, TopicPartition
+from tidelock.sync.rules import OutboxRow, TopicEnds, TopicPartition
 
 
 class Crash(Exception):
@@ -79,12 +79,13 @@ class MemoryLog:
         self.fate.may_die()
         return ends
 
-    def ends(self, topic: str) -> Mapping[int, int]:
+    def ends(self, topic: str, *, is_known: bool = False) -> TopicEnds:
         self.fate.may_die()
         for (name, _), records in self.partitions.items():
             if name == topic and self.fate.draw.random() < 0.3:
                 records.append(("other", 1, b"x"))
-        return {number: len(records) for (name, number), records in self.partitions.items() if name == topic}
+        ends = {number: len(records) for (name, number), records in self.partitions.items() if name == topic}
+        return TopicEnds(rules.incarnation_of(topic) if ends else rules.UNKNOWN, ends)
 
     def sequences(self, starts: Mapping[TopicPartition, int], source: str) -> set[int]:
         self.fate.may_die()
