@@ -9,8 +9,10 @@ from tests.engines.fetch import Engines
 from tests.engines.kafka import run_tool
 from tests.support.batches import batch
 from tidelock.broker.disk import RealFiles
-from tidelock.broker.log import Logs, LogSettings
-from tidelock.protocol.records import COMMIT, Producer, build_control_batch
+from tidelock.broker.log import Logs, LogSettings, Marker
+from tidelock.broker.transactions.records import encode_key, encode_value
+from tidelock.broker.transactions.state import Transaction, TransactionStatus
+from tidelock.protocol.records import COMMIT, Producer, Record, build_batch, build_control_batch
 
 pytestmark = pytest.mark.needs_kafka
 
@@ -83,3 +85,42 @@ def test_kafka_reads_the_producer_snapshot(engines: Engines, tmp_path: Path) -> 
         r"producerId: 77 producerEpoch: 2 .*lastSequence: 539 lastOffset: \d+ offsetDelta: 2", text
     )
     assert re.search(r"producerId: 88 producerEpoch: 2 .*currentTxnFirstOffset: OptionalLong.empty", text)
+
+
+def test_kafka_reads_the_aborted_transactions_and_the_open_one(engines: Engines, tmp_path: Path) -> None:
+    logs = Logs(RealFiles(tmp_path), lambda _: SETTINGS)
+    logs.open_all(NOW)
+    partition = logs.create("orders", 0, bytes(range(16)), NOW)
+    for producer_id in (5, 6):
+        partition.append(batch(2, producer=Producer(producer_id, 0, 0), transactional=True), NOW)
+    partition.append_marker(Marker(6, 1, False, 4), NOW)
+    assert logs.close(clean=True) == []
+    folder = tmp_path / "orders-0"
+    text = dumped(engines, *folder.glob("*.txnindex"))
+    assert re.search(r"producerId: 6 firstOffset: 2 lastOffset: 4 lastStableOffset: 0", text)
+    snapshot = dumped(engines, *folder.glob("*.snapshot"))
+    assert re.search(r"producerId: 5 .*currentTxnFirstOffset: OptionalLong\[0\]", snapshot)
+    assert re.search(r"producerId: 6 producerEpoch: 1 coordinatorEpoch: 4", snapshot)
+
+
+def test_kafka_reads_the_coordinators_records(engines: Engines, tmp_path: Path) -> None:
+    image = Transaction(
+        "mine",
+        7,
+        3,
+        60_000,
+        TransactionStatus.ONGOING,
+        partitions=frozenset({("t", 1)}),
+        start_ms=NOW,
+        version=2,
+    )
+    logs = Logs(RealFiles(tmp_path), lambda _: SETTINGS)
+    logs.open_all(NOW)
+    partition = logs.create("__transaction_state", 0, bytes(range(16)), NOW)
+    record = Record(0, NOW, encode_key("mine"), encode_value(image))
+    partition.append(memoryview(build_batch([record])), NOW, internal=True)
+    assert logs.close(clean=True) == []
+    log = tmp_path / "__transaction_state-0" / "00000000000000000000.log"
+    text = dumped(engines, log, options=("--transaction-log-decoder",))
+    for part in ('"transactionalId":"mine"', '"producerId":7', '"producerEpoch":3', '"partitionIds":[1]'):
+        assert part in text
