@@ -13,6 +13,9 @@ from tidelock.broker.groups.records import CorruptGroupRecord, decode
 from tidelock.broker.metadata import CorruptMetadata
 from tidelock.broker.metadata import decode as decode_metadata
 from tidelock.broker.purgatory import Parked
+from tidelock.broker.transactions.records import CorruptTransactionRecord, encode_key, encode_value
+from tidelock.broker.transactions.records import decode as decode_transaction
+from tidelock.broker.transactions.state import Transaction, TransactionStatus
 from tidelock.errors import RemoteProtocolError
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.records import Record, build_batch
@@ -81,3 +84,30 @@ def test_any_bytes_as_a_metadata_log(data: bytes) -> None:
         return
     assert intact <= len(data)
     assert isinstance(records, list)
+
+
+@given(st.binary(max_size=60), st.none() | st.binary(max_size=90))
+def test_any_bytes_as_a_transaction_record(key: bytes, value: bytes | None) -> None:
+    for prefix in (b"", b"\0\0"):
+        try:
+            decode_transaction(prefix + key, value)
+        except CorruptTransactionRecord:
+            continue
+
+
+@given(
+    st.text(max_size=20),
+    st.sampled_from(TransactionStatus),
+    st.frozensets(st.tuples(st.text(min_size=1, max_size=5), st.integers(0, 99)), max_size=5),
+    st.integers(-1, 2**62),
+)
+def test_a_transaction_record_comes_back(
+    name: str, status: TransactionStatus, partitions: frozenset[tuple[str, int]], number: int
+) -> None:
+    if status is TransactionStatus.EMPTY:
+        partitions = frozenset()
+    image = Transaction(
+        name, number, 7, 1000, status, partitions=partitions, start_ms=number, previous_producer_id=number
+    )
+    assert decode_transaction(encode_key(name), encode_value(image)) == (name, image)
+    assert decode_transaction(encode_key(name), None) == (name, None)

@@ -36,7 +36,8 @@ def refusal(batch: memoryview, settings: LogSettings, now_ms: int, *, internal: 
         batch: what the client sent for one partition.
         settings: the topic's.
         now_ms: the broker's wall clock.
-        internal: written by the broker itself: control batches, any base offset and no sequence are allowed.
+        internal: written by the broker itself: markers, any base offset, no sequence and any size are
+            allowed.
     """
     size = len(batch)
     if size < HEADER.size:
@@ -44,7 +45,7 @@ def refusal(batch: memoryview, settings: LogSettings, now_ms: int, *, internal: 
     header = HEADER.unpack_from(batch)
     return (
         _wrong_frame(header[1] + LENGTH_OVERHEAD, header[3], size)
-        or _wrong_size(size, settings)
+        or (None if internal else _wrong_size(size, settings))
         or _wrong_checksum(batch, header[4])
         or _wrong_fields(header)
         or (None if internal else _not_for_clients(header))

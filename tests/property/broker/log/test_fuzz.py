@@ -18,8 +18,9 @@ from tidelock.broker.log.files import read_all
 from tidelock.broker.log.index import OffsetIndex, TimeIndex
 from tidelock.broker.log.logs import read_topic_id
 from tidelock.broker.log.producer_state import ProducerState
-from tidelock.protocol.error_codes import KafkaError
-from tidelock.protocol.records import Producer, iter_batches
+from tidelock.broker.log.transactions import AbortedTransaction, TransactionIndex, read_marker
+from tidelock.protocol.error_codes import CorruptMessage, InvalidRecord, KafkaError
+from tidelock.protocol.records import ABORT, Producer, build_control_batch, iter_batches
 
 NOW = 1_000_000
 SMALL = LogSettings(segment_bytes=1_000, index_interval_bytes=200)
@@ -153,3 +154,30 @@ def test_a_client_may_send_anything(noise: bytes, start: int, end: int, internal
     with contextlib.suppress(KafkaError):
         partition.offset_for_timestamp(0)
         partition.max_timestamp()
+
+
+@given(st.binary(max_size=120), st.integers(0, 50), st.integers(0, 100))
+def test_any_bytes_as_an_index_of_aborted_transactions(data: bytes, base: int, end: int) -> None:
+    index = TransactionIndex.from_bytes(data, base, end)
+    assert index is None or index.to_bytes()[2:] == data[2:] or len(index) > 1
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(1, 5)), max_size=8))
+def test_an_index_of_aborted_transactions_comes_back(steps: list[tuple[int, int]]) -> None:
+    index, end = TransactionIndex(), 0
+    for producer_id, size in steps:
+        index.append(AbortedTransaction(producer_id, end, end + size, end + size + 1))
+        end += size + 1
+    again = TransactionIndex.from_bytes(index.to_bytes(), 0, end)
+    assert again is not None
+    assert list(again) == list(index)
+
+
+@given(st.lists(st.tuples(st.integers(0, 77), st.integers(0, 255)), max_size=4))
+def test_a_marker_with_changed_bytes(changes: list[tuple[int, int]]) -> None:
+    made = build_control_batch(ABORT, Producer(1, 0), coordinator_epoch=2, timestamp=NOW)
+    for at, value in changes:
+        made[at] = value
+    with contextlib.suppress(CorruptMessage, InvalidRecord, KafkaError):
+        found = read_marker(bytes(made))
+        assert found is None or isinstance(found[0], bool)
