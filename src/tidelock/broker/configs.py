@@ -168,6 +168,7 @@ def log_settings(
         max_compaction_lag_ms=topic.max_compaction_lag_ms,
         min_cleanable_dirty_ratio=topic.min_cleanable_dirty_ratio,
         producer_id_expiration_ms=settings.producer_id_expiration_ms,
+        commits_when_durable=settings.tidelock_flush_policy == "group",
     )
 
 

@@ -122,6 +122,7 @@ class Connection(asyncio.BufferedProtocol):
         """It has caught up."""
         self._writable = True
         self._go_on()
+        self._broker.after_input()
 
     # -- requests -----------------------------------------------------------------------------------
 

@@ -121,6 +121,8 @@ class Node:
             settings.transaction_max_timeout_ms, settings.transactional_id_expiration_ms
         )
         state.transactions = TransactionCoordinator(state, limits)
+        if settings.tidelock_flush_policy == "group":
+            _flush_what_was_found(state)
         read_back(state, now)
         return cls(state, report, now)
 
@@ -259,8 +261,8 @@ class Node:
 
     @property
     def flush_is_due(self) -> bool:
-        """Whether replies wait for a flush and none is running."""
-        return bool(self._held) and not self._flush_running
+        """Whether replies or readers wait for a flush and none is running."""
+        return not self._flush_running and bool(self._held or (self._holds and self.state.unflushed))
 
     def begin_flush(self) -> FlushJob | None:
         """Start a flush of what the policy says; None if there is nothing or one is running."""
@@ -269,21 +271,30 @@ class Node:
         state = self.state
         sealed_only = state.settings.tidelock_flush_policy == "os"
         job = state.logs.begin_flush(list(state.unflushed), sealed_only=sealed_only)
+        state.unflushed = {one: None for one in state.unflushed if sealed_only and one.unflushed}
         self._flushing, self._held = self._held, []
         if job is None:
-            self._release(set())
+            self._release(failed=False)
             return None
-        state.unflushed = {one: None for one in state.unflushed if sealed_only and one.unflushed}
         self._flush_running = True
         return job
 
     def end_flush(self, job: FlushJob) -> None:
         """Take over the outcome of a flush and release the replies that waited for it."""
         self._flush_running = False
-        self.state.logs.end_flush(job)
-        self._release({*job.failures})
+        logs = self.state.logs
+        begun = [logs.partitions.get(part.key) for part in job.parts]
+        before = [(one, one.recovery_point) for one in begun if one is not None]
+        logs.end_flush(job)
+        if job.failures:
+            # What was appended meanwhile may lie in the same files; no later flush would find them dirty.
+            self._flushing += self._held
+            self._held = []
+        self._release(failed=bool(job.failures))
+        for partition, start in before:
+            self.state.flushed(partition, start)
 
-    def _release(self, failed: set[tuple[str, int]]) -> None:
+    def _release(self, *, failed: bool) -> None:
         for parked, chunks in self._flushing:
             if not parked.cancelled:
                 # After a failed sync nobody may be told that its records are safe: the connection ends.
@@ -297,6 +308,14 @@ class Node:
         failures = state.logs.close(clean=True)
         state.metadata.close()
         return failures
+
+
+def _flush_what_was_found(state: BrokerState) -> None:
+    """Make durable what a killed process left in the page cache: before that, nobody may read it."""
+    job = state.logs.begin_flush(checkpoint=True)
+    if job is not None:
+        job.run()
+        state.logs.end_flush(job)
 
 
 def _uuid(raw: bytes) -> str:

@@ -68,7 +68,7 @@ def _read_transactions(partition: Partition, transactions: TransactionCoordinato
 def _batches(partition: Partition) -> Iterator[tuple[bytes | memoryview, BatchHeader, int]]:
     offset = partition.log_start_offset
     while offset < partition.log_end_offset:
-        data = partition.read(offset, READ_BACK_BYTES)
+        data = partition.read(offset, READ_BACK_BYTES, limit=partition.log_end_offset)
         if not data:
             return
         for header, position in iter_batches(data):

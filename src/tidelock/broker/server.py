@@ -200,14 +200,22 @@ class Broker:
     def after_input(self) -> None:
         """Requests were handled: deliver what they have finished, flush what must be, mind the timer."""
         node = self.node
-        if node.state.finished:
-            self._deliver()
-        if node.flush_is_due:
-            self._start_flush()
+        self._settle()
         if node.has_new_deadlines:
             node.has_new_deadlines = False
             if node.wake_at() < self._timer_at:
                 self._schedule()
+
+    def _settle(self) -> None:
+        """Deliver and flush until nothing is left to do: a reply lets its connection go on."""
+        node = self.node
+        while True:
+            if node.state.finished:
+                self._deliver()
+            if node.flush_is_due:
+                self._start_flush()
+            if not node.state.finished:
+                return
 
     def _deliver(self) -> None:
         """Hand replies to their connections; each may go on with requests that finish others."""
@@ -228,12 +236,10 @@ class Broker:
     def _tick(self) -> None:
         now = self.now()
         self.node.tick(now)
-        self._deliver()
         if self._flush_at <= now.monotonic:
             self._flush_at = now.monotonic + self.node.flush_interval
             self._start_flush()
-        elif self.node.flush_is_due:
-            self._start_flush()
+        self._settle()
         if self._housekeeping_at <= now.monotonic:
             self._housekeeping_at = now.monotonic + HOUSEKEEPING_INTERVAL
             self._housekeep(now)
@@ -254,7 +260,6 @@ class Broker:
     def _start_flush(self) -> None:
         job = self.node.begin_flush()
         if job is None:
-            self._deliver()
             return
         task = asyncio.get_running_loop().create_task(self._flush(job))
         self._tasks.add(task)

@@ -275,6 +275,24 @@ class BrokerState:
         """Bytes have arrived in a partition: remember to flush it, and wake those who wait for them."""
         self.append_count += 1
         self.unflushed[partition] = None
+        if not partition.settings.commits_when_durable:
+            self._committed(partition, size)
+
+    def flushed(self, partition: Partition, start: int) -> None:
+        """Everything from `start` on that a partition had has become durable, or it has failed."""
+        if partition.offline:
+            self.failed(partition)
+        elif partition.settings.commits_when_durable and start < partition.high_watermark:
+            self._committed(partition, partition.size_between(start, partition.high_watermark))
+
+    def failed(self, partition: Partition) -> None:
+        """A partition may be offline: tell those who wait for its records."""
+        if partition.offline:
+            self.wake(self.purgatory.disturbed(partition))
+            self.wake(self.purgatory.disturbed(stable_key(partition)))
+            self._stable_seen.pop(partition, None)
+
+    def _committed(self, partition: Partition, size: int) -> None:
         if partition in self.purgatory.waiting:
             self.wake(self.purgatory.appended(partition, size))
         if self._stable_seen and partition in self._stable_seen:

@@ -174,6 +174,17 @@ def test_a_client_that_does_not_read_is_not_served(client: Client) -> None:
     assert client.replies() == [1, 2]
 
 
+def test_what_a_slow_reader_asked_for_wakes_others_once_it_reads_again(
+    server: FakeServer, client: Client
+) -> None:
+    waiting = Client(server)
+    waiting.send(waiting_fetch(1))
+    client.connection.pause_writing()
+    client.send(big_produce(1, 10))
+    client.connection.resume_writing()
+    assert (client.replies(), waiting.replies()) == ([1], [1])
+
+
 @pytest.mark.parametrize("size", [-1, -(1 << 31), (10 << 20) + 1, (1 << 31) - 1])
 def test_an_impossible_size_ends_the_connection(client: Client, size: int) -> None:
     client.send(size.to_bytes(4, "big", signed=True) + bytes(100))

@@ -6,7 +6,7 @@ import struct
 
 import pytest
 
-from tests.support.node import MemoryBroker, fetch_request, produce_request
+from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
 from tidelock.broker.apis.closing import CloseConnection
 from tidelock.broker.metadata import ClusterNamed, TopicCreated, TopicDeleted, encode
 from tidelock.broker.purgatory import Parked
@@ -22,6 +22,7 @@ from tidelock.protocol.messages.offset_commit import (
 )
 from tidelock.protocol.messages.sync_group import SyncGroupRequest, SyncGroupRequestAssignment
 from tidelock.protocol.primitives import MalformedMessage
+from tidelock.protocol.records import Producer, Record, build_batch
 
 
 @pytest.fixture
@@ -127,11 +128,95 @@ def test_replies_to_writes_are_held_until_the_flush() -> None:
     assert isinstance(three, Parked)
 
 
-def test_reads_are_not_held(broker: MemoryBroker) -> None:
+def flush(broker: MemoryBroker) -> None:
+    job = broker.node.begin_flush()
+    assert job is not None
+    job.run()
+    broker.node.end_flush(job)
+
+
+def seen(broker: MemoryBroker, isolation: int) -> tuple[int, int, int]:
+    found = broker.send(fetch_request("t", 0, isolation_level=isolation), 11).responses[0].partitions[0]
+    return found.high_watermark, found.last_stable_offset, len(found.records)
+
+
+@pytest.mark.parametrize("isolation", [0, 1])
+def test_records_are_read_once_they_are_durable(isolation: int) -> None:
     broker = MemoryBroker(tidelock_flush_policy="group")
     broker.create("t")
-    broker.produce("t", b"1")
-    assert broker.send(fetch_request("t", 0), 11).responses[0].partitions[0].high_watermark == 1
+    produced = broker.produce("t", b"1")
+    assert seen(broker, isolation) == (0, 0, 0)
+    parked = broker.send(fetch_request("t", 0, max_wait_ms=5000, isolation_level=isolation), 11)
+    assert broker.finished() == {}
+    flush(broker)
+    finished = broker.finished()
+    assert set(finished) == {produced, parked}
+    assert records_of(finished[parked])
+    assert seen(broker, isolation)[:2] == (1, 1)
+    broker.produce("t", b"2")
+    broker.kill()
+    assert seen(broker, isolation)[:2] == (2, 2)
+    broker.restart(clean=False)
+    assert seen(broker, isolation)[:2] == (2, 2)
+
+
+def test_records_nobody_waits_for_are_flushed_for_the_readers() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    assert broker.produce("t", b"1", acks=0) is None
+    assert broker.node.flush_is_due
+    flush(broker)
+    assert not broker.node.flush_is_due
+    assert seen(broker, 0)[0] == 1
+
+
+def test_a_repeated_batch_is_acknowledged_with_the_first() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    batch = build_batch([Record(0, START_MS, None, b"1")], producer=Producer(1, 0, 0))
+    first, again = (broker.send(produce_request("t", bytes(batch)), 12) for _ in range(2))
+    assert isinstance(again, Parked)
+    flush(broker)
+    assert set(broker.finished()) == {first, again}
+    known = broker.send(produce_request("t", bytes(batch)), 12)
+    assert known.responses[0].partition_responses[0].base_offset == 0
+
+
+def test_what_arrived_during_a_flush_that_failed_is_not_acknowledged() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    first = broker.produce("t", b"1")
+    job = broker.node.begin_flush()
+    assert job is not None
+    second = broker.produce("t", b"2")
+    broker.files.fail("sync")
+    job.run()
+    broker.node.end_flush(job)
+    assert broker.finished() == {first: None, second: None}
+    assert broker.node.begin_flush() is None
+    assert broker.finished() == {}
+
+
+@pytest.mark.parametrize("isolation", [0, 1])
+@pytest.mark.parametrize("policy", ["group", "os"])
+def test_readers_of_a_partition_that_fails_are_told(policy: str, isolation: int) -> None:
+    broker = MemoryBroker(tidelock_flush_policy=policy)
+    broker.create("t")
+    broker.produce("t", b"0")
+    if policy == "group":
+        flush(broker)
+    waiting = fetch_request("t", 1, max_wait_ms=5000, isolation_level=isolation)
+    parked = broker.send(waiting, 11)
+    if policy == "group":
+        broker.produce("t", b"1")
+        broker.files.fail("sync")
+        flush(broker)
+    else:
+        broker.files.fail("append", short=4)
+        broker.files.fail("truncate")
+        broker.produce("t", b"1")
+    for answer in (broker.finished()[parked], broker.send(waiting, 11)):
+        assert answer.responses[0].partitions[0].error_code == E.KAFKA_STORAGE_ERROR
 
 
 def test_a_failed_flush_ends_the_connections_that_waited() -> None:

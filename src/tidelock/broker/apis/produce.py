@@ -222,11 +222,14 @@ class _Appending:
         try:
             if len(batch) >= HEADER_BYTES and batch[ATTRIBUTES_AT] & TRANSACTIONAL:
                 self._enrol(partition, batch)
-            base, _, stamp, start, _ = partition.append(batch, self.now_ms)
+            base, last, stamp, start, duplicate = partition.append(batch, self.now_ms)
         except KafkaError as error:
+            self.state.failed(partition)
             self._refuse(index, error.error_code, error.what, out)
             return
-        self.state.appended(partition, len(batch))
+        if not duplicate or last >= partition.high_watermark:
+            # A repeated batch whose first copy still waits for its flush waits for it as well.
+            self.state.appended(partition, 0 if duplicate else len(batch))
         if self.with_start:
             out += self.pack(index, 0, base, stamp, start, *self.extra)
         else:

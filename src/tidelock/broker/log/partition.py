@@ -74,7 +74,8 @@ class Partition(StoredLog):
     """The log of one topic partition.
 
     `log_start_offset` is the first offset that can be read, `log_end_offset` the next to be given; what is
-    committed ends at `high_watermark`, which a single node reaches with every append.
+    committed ends at `high_watermark`: a single node reaches it with every append, or, where the settings say
+    so, with every flush.
     `offline` is the reason why nothing works any more, or None.
     """
 
@@ -113,22 +114,23 @@ class Partition(StoredLog):
         self.settings = settings
         self._stamps = settings.message_timestamp_type == "LogAppendTime"
         self._looks_inside = settings.compacts
+        self._commits_when_durable = settings.commits_when_durable
         self._max_batch_bytes = min(settings.max_message_bytes, settings.segment_bytes)
         self._max_ahead_ms = settings.message_timestamp_after_max_ms
         self.configure_storage(settings)
 
     @property
     def high_watermark(self) -> int:
-        """Offsets below it are committed; a single node commits with the write."""
-        return self.log_end_offset
+        """Offsets below it are committed and can be read."""
+        return self._unflushed.recovery_point if self._commits_when_durable else self.log_end_offset
 
     @property
     def last_stable_offset(self) -> int:
-        """Offsets below it belong to no open transaction."""
+        """Offsets below it are committed and belong to no open transaction."""
         open_since = self._producers.open
         if not open_since:
-            return self.log_end_offset
-        return max(next(iter(open_since.values())), self.log_start_offset)
+            return self.high_watermark
+        return min(max(next(iter(open_since.values())), self.log_start_offset), self.high_watermark)
 
     @property
     def producers(self) -> ProducerState:
@@ -270,10 +272,10 @@ class Partition(StoredLog):
                 f"offset {offset} is outside {self.log_start_offset} to {end}",
                 where=f"{self.topic}-{self.index}",
             )
-        bound = end if limit is None else min(limit, end)
+        self.require_online()
+        bound = self.high_watermark if limit is None else min(limit, end)
         if offset >= bound:
             return b""
-        self.require_online()
         try:
             return self._segments.read(offset, max_bytes, bound, end)
         except (OSError, CorruptLog) as error:

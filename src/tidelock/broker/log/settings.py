@@ -22,6 +22,7 @@ class LogSettings:
     `segment_bytes` defaults to 64 MB where Kafka has 1 GB: recovery after a crash reads at least the segment
     that was being written, so smaller segments mean a faster start.
     `segment_ms` counts from a segment's first append on the broker's clock, not from record timestamps.
+    `commits_when_durable`: records are committed, and can be read, once they are flushed, not before.
     """
 
     segment_bytes: int = 64 * 1024 * 1024
@@ -38,6 +39,7 @@ class LogSettings:
     max_compaction_lag_ms: int = MAX_LONG
     min_cleanable_dirty_ratio: float = 0.5
     producer_id_expiration_ms: int = DAY_MS
+    commits_when_durable: bool = False
 
     @property
     def deletes(self) -> bool:

@@ -22,10 +22,15 @@ def registry(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
 
 
 def broker(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
-    """Build the broker; its log is in DATA/broker unless `log.dirs` says otherwise."""
+    """Build the broker; its log is in DATA/broker unless `log.dirs` says otherwise.
+
+    What it acknowledges is on the disk. Kafka trusts its other replicas there; this broker has none, and a
+    relay deletes its outbox row on the acknowledgement.
+    """
     from tidelock.broker import Broker, BrokerSettings
 
-    settings = BrokerSettings.parse({"log.dirs": str(job.folder), **job.settings}, where="--set")
+    given = {"log.dirs": str(job.folder), "tidelock.flush.policy": "group", **job.settings}
+    settings = BrokerSettings.parse(given, where="--set")
     return Broker(settings, sock=listener), None
 
 

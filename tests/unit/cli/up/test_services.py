@@ -1,0 +1,20 @@
+"""What `up` gives its parts beyond their own defaults."""
+
+from typing import Any, cast
+
+import pytest
+
+from tidelock.broker import Broker
+from tidelock.cli.up.control import Job
+from tidelock.cli.up.services import broker
+
+
+@pytest.mark.parametrize(
+    ("given", "policy"), [({}, "group"), ({"tidelock.flush.policy": "os"}, "os"), ({"node.id": "3"}, "group")]
+)
+def test_what_the_broker_acknowledges_is_durable_unless_it_is_told_otherwise(
+    given: dict[str, str], policy: str
+) -> None:
+    service, _ = broker(Job("broker", "", 0, "/data", given), cast("Any", None))
+    assert isinstance(service, Broker)
+    assert (service.settings.tidelock_flush_policy, service.settings.log_dirs) == (policy, "/data/broker")
