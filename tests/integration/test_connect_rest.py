@@ -70,6 +70,24 @@ def script(out: str) -> list[Step]:
         ("GET", "/connectors/s/topics", None),
         ("PUT", "/connectors/s/topics/reset", None),
         *changes(good, out),
+        *offsets(out),
+    ]
+
+
+def offsets(out: str) -> list[Step]:
+    config = {"connector.class": SOURCE, "file": out, "topic": "t"}
+    changed = {"offsets": [{"partition": {"filename": out}, "offset": {"position": 4}}]}
+    return [
+        ("POST", "/connectors", {"name": "f", "config": config, "initial_state": "STOPPED"}),
+        ("GET", "/connectors/f/offsets", None),
+        ("PATCH", "/connectors/f/offsets", changed),
+        ("GET", "/connectors/f/offsets", None),
+        ("PATCH", "/connectors/f/offsets", {"offsets": []}),
+        ("PATCH", "/connectors/none/offsets", changed),
+        ("DELETE", "/connectors/f/offsets", None),
+        ("GET", "/connectors/f/offsets", None),
+        ("DELETE", "/connectors/none/offsets", None),
+        ("DELETE", "/connectors/f", None),
     ]
 
 

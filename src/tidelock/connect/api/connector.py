@@ -9,8 +9,8 @@ Source: Kafka `org.apache.kafka.connect.{connector.Connector, source.SourceConne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar
 
 from tidelock.config import Problem, Settings
 from tidelock.connect.api.context import ConnectorContext
@@ -68,3 +68,22 @@ class SourceConnector(Connector):
     """Somewhere to Kafka."""
 
     task_class: ClassVar[type[SourceTask]]
+
+    def alter_offsets(
+        self,
+        props: Mapping[str, str],
+        offsets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]],
+    ) -> bool:
+        """Look at offsets that somebody wants to store in place of what the tasks stored.
+
+        Args:
+            props: the configuration.
+            offsets: partition and offset; None forgets the partition's.
+
+        Returns:
+            Whether they are all that matters: False where the source keeps others elsewhere, or nobody knows.
+
+        Raises:
+            ConnectError: the tasks could not go on from them.
+        """
+        return False

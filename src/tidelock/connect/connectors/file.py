@@ -241,6 +241,22 @@ class FileStreamSourceConnector(SourceConnector):
         """See Connector; one file is one task."""
         return [dict(self.props)]
 
+    def alter_offsets(
+        self,
+        props: Mapping[str, str],
+        offsets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any] | None]],
+    ) -> bool:
+        """See SourceConnector: a partition is a `filename`, an offset a `position` in bytes."""
+        for partition, offset in offsets:
+            if offset is None:
+                continue
+            if "filename" not in partition:
+                raise ConnectError("a partition is {'filename': ...}")
+            position = offset.get("position")
+            if not isinstance(position, int) or isinstance(position, bool) or position < 0:
+                raise ConnectError(f"an offset is {{'position': bytes, from 0}}, not {dict(offset)}")
+        return True
+
 
 class FileStreamSinkTask(SinkTask):
     """Appends one line per record."""

@@ -68,6 +68,8 @@ class ConnectorsResource:
             Route("GET", f"{one}/topics", self.topics),
             Route("PUT", f"{one}/topics/reset", self.reset_topics),
             Route("GET", f"{one}/offsets", self.offsets),
+            Route("PATCH", f"{one}/offsets", self.alter_offsets),
+            Route("DELETE", f"{one}/offsets", self.reset_offsets),
         )
 
     async def list(self, request: Request) -> Reply:
@@ -180,6 +182,39 @@ class ConnectorsResource:
     async def offsets(self, request: Request) -> Reply:
         """The source offsets that are stored; a sink's are in its group and its target."""
         return Reply(body={"offsets": self._herder.source_offsets(request.segments[0])})
+
+    async def alter_offsets(self, request: Request) -> Reply:
+        """A message; the source connector must be stopped."""
+        given = await request.json()
+        items = given.get("offsets") if isinstance(given, dict) else None
+        if not isinstance(items, list) or not items:
+            raise InvalidConfig("Partitions / offsets need to be provided for an alter offsets request")
+        done = await self._herder.change_offsets(request.segments[0], [_offset(one) for one in items])
+        return Reply(body={"message": _changed("altered", done)})
+
+    async def reset_offsets(self, request: Request) -> Reply:
+        """A message; the source connector must be stopped."""
+        done = await self._herder.change_offsets(request.segments[0], None)
+        return Reply(body={"message": _changed("reset", done)})
+
+
+def _offset(item: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    partition, offset = (
+        (item.get(name) for name in ("partition", "offset")) if isinstance(item, dict) else (0, 0)
+    )
+    if not isinstance(partition, dict) or not isinstance(offset, dict | None):
+        raise InvalidConfig('each of offsets is {"partition": {...}, "offset": {...} or null}')
+    return partition, offset
+
+
+def _changed(what: str, is_known: bool) -> str:
+    if is_known:
+        return f"The offsets for this connector have been {what} successfully"
+    return (
+        f"The Connect framework-managed offsets for this connector have been {what} successfully. "
+        "However, if this connector manages offsets externally, they will need to be manually "
+        f"{what} in the system that the connector uses."
+    )
 
 
 def _location(request: Request, name: str) -> str:

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
-from tidelock.connect.api import Connector, ConnectorContext
+from tidelock.connect.api import ConnectError, Connector, ConnectorContext, SourceConnector
+from tidelock.connect.runtime.config_providers import Providers, restored
 from tidelock.connect.runtime.entries import PAUSED, STARTED, STOPPED, TARGET_STATES, ConnectorEntry
 from tidelock.connect.runtime.errors import (
     ConnectorExists,
@@ -28,9 +29,16 @@ from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.processes import ForkServer
 from tidelock.connect.runtime.restart import RestartPolicy
 from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSettings
-from tidelock.connect.runtime.stores import StoreError, Stores
+from tidelock.connect.runtime.stores import SourceOffset, StoreError, Stores
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
-from tidelock.connect.runtime.validation import HIDDEN, Checked, Config, check, secret_keys
+from tidelock.connect.runtime.validation import (
+    HIDDEN,
+    Checked,
+    Config,
+    check,
+    check_with_references,
+    secret_keys,
+)
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock
 
@@ -65,6 +73,7 @@ class StandaloneHerder:
         self._offsets = stores.offsets
         self._clock = clock
         self._worker = {"bootstrap.servers": settings.bootstrap_servers, **settings.originals}
+        self._providers = Providers.of(self._worker)
         self._fork_server = ForkServer()
         self._entries: dict[str, ConnectorEntry] = {}
         self._jobs: set[asyncio.Task[None]] = set()
@@ -138,7 +147,41 @@ class StandaloneHerder:
 
     async def validate(self, config: Config) -> Checked:
         """Check a configuration; the connector's own check runs in a thread."""
-        return await asyncio.to_thread(check, self.plugins, config, self._worker)
+        return await asyncio.to_thread(
+            check_with_references, self.plugins, config, self._worker, self._providers
+        )
+
+    async def change_offsets(self, name: str, offsets: Sequence[SourceOffset] | None) -> bool:
+        """Store other offsets for a stopped source connector, or none at all.
+
+        Args:
+            name: of the connector.
+            offsets: partition and offset, None forgets the partition's; None forgets all.
+
+        Returns:
+            Whether the connector has looked at them, and manages no others elsewhere.
+
+        Raises:
+            InvalidConfig: it is not stopped, is no source, or refuses them.
+        """
+        async with self._locked(name) as entry:
+            if entry.target != STOPPED or entry.tasks:
+                raise InvalidConfig(
+                    "Connectors must be in the STOPPED state before their offsets can be changed: "
+                    f"PUT /connectors/{name}/stop"
+                )
+            loaded = await asyncio.to_thread(self._describe, entry)
+            if not issubclass(loaded, SourceConnector):
+                raise InvalidConfig("offsets of sink connectors cannot be changed here yet")
+            if offsets is None:
+                offsets = [(partition, None) for partition, _ in self._offsets.all_of(name)]
+            props = self._providers.resolved(entry.config)
+            try:
+                known = await asyncio.to_thread(loaded().alter_offsets, props, offsets)
+            except ConnectError as error:
+                raise InvalidConfig(error.what, hint=error.hint) from error
+            await asyncio.to_thread(self._offsets.write, name, offsets)
+        return known
 
     async def put_config(
         self, name: str, config: Config, *, target: str | None = None, may_replace: bool = True
@@ -300,9 +343,10 @@ class StandaloneHerder:
             entry.connector.stop()
             entry.connector = None
         connector = self._describe(entry)()
-        limit = ConnectorSettings.parse(entry.config, strict=False).tasks_max
-        connector.start(ConnectorContext(entry.name, self._reconfiguration_of(entry)), entry.config)
-        configs = connector.task_configs(limit)
+        props = self._providers.resolved(entry.config)
+        limit = ConnectorSettings.parse(props, strict=False).tasks_max
+        connector.start(ConnectorContext(entry.name, self._reconfiguration_of(entry)), props)
+        configs = [restored(one, entry.config, props) for one in connector.task_configs(limit)]
         if len(configs) > limit:
             raise InvalidConfig(
                 f"The connector {entry.name} has generated {len(configs)} tasks, which is more than {limit}",
@@ -324,8 +368,10 @@ class StandaloneHerder:
         async with entry.lock:
             if entry.connector is None or self._entries.get(entry.name) is not entry:
                 return
-            limit = ConnectorSettings.parse(entry.config, strict=False).tasks_max
-            configs = await asyncio.to_thread(entry.connector.task_configs, limit)
+            props = self._providers.resolved(entry.config)
+            limit = ConnectorSettings.parse(props, strict=False).tasks_max
+            made = await asyncio.to_thread(entry.connector.task_configs, limit)
+            configs = [restored(one, entry.config, props) for one in made]
             if configs != [dict(task.status.props) for task in entry.tasks]:
                 tasks, entry.tasks = entry.tasks, []
                 await asyncio.gather(*(task.stop(self._grace) for task in tasks))
@@ -364,7 +410,9 @@ class StandaloneHerder:
             TaskStatus(number, props, topics=entry.topics),
             spec,
             fork_server=self._fork_server,
-            policy=RestartPolicy.of(ConnectorSettings.parse(entry.config, strict=False)),
+            policy=RestartPolicy.of(
+                ConnectorSettings.parse(self._providers.resolved(entry.config), strict=False)
+            ),
             answer=answer,
             clock=self._clock,
         )

@@ -21,6 +21,7 @@ from tidelock.connect.runtime import kafka
 from tidelock.connect.runtime.batching import Batcher, merged_properties
 from tidelock.connect.runtime.chain import build_chain
 from tidelock.connect.runtime.channel import Control
+from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.failures import Attempts
 from tidelock.connect.runtime.plugins import Plugins, new_converter
@@ -97,6 +98,7 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: control.stopping.set())
     switch = TaskSwitch(control)
     try:
+        spec = _resolved(spec)
         (_run_sink if spec["kind"] == "sink" else _run_source)(spec, switch)
     except TidelockError as error:
         log.error("connector %s, task %s failed: %s", spec["connector"], spec["task"], error)
@@ -107,6 +109,12 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
         control.tell("failed", trace=trace_of(error))
         return EXIT_FAILED
     return 0
+
+
+def _resolved(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the specification with values for references; they stay in this process."""
+    providers = Providers.of(spec["worker"])
+    return {**spec, **{part: providers.resolved(spec[part]) for part in ("worker", "props", "config")}}
 
 
 def _end_soon() -> None:

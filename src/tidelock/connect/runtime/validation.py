@@ -21,6 +21,7 @@ from tidelock.config import ConfigError, Key, Problem, Secret, Settings, nearest
 from tidelock.connect.api import Connector, PluginNotFound
 from tidelock.connect.runtime.batching import merged_properties
 from tidelock.connect.runtime.chain_validation import check_chain
+from tidelock.connect.runtime.config_providers import Providers, without_values
 from tidelock.connect.runtime.plugins import Plugins, connector_kind
 from tidelock.connect.runtime.settings import (
     ConnectorSettings,
@@ -151,6 +152,27 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
     checked.add(_client_problems(checked.kind, given))
     if loaded is not None and not checked.errors:
         checked.add(loaded().validate(given))
+    return checked
+
+
+def check_with_references(
+    plugins: Plugins, config: Config, worker: Mapping[str, str], providers: Providers
+) -> Checked:
+    """Validate a configuration whose references are resolved; the answer has the references again."""
+    given = {name: value for name, value in config.items() if value is not None}
+    problems: tuple[Problem, ...] = ()
+    resolved = given
+    try:
+        resolved = providers.resolved(given)
+    except ConfigError as error:
+        problems = error.problems
+    checked = check(plugins, {**config, **resolved}, worker)
+    checked.config = config
+    checked.errors = {
+        name: [without_values(text, given, resolved) for text in texts]
+        for name, texts in checked.errors.items()
+    }
+    checked.add(problems)
     return checked
 
 
