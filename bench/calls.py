@@ -123,6 +123,31 @@ async def httpx_pydantic(ports: list[int]) -> Any:
         yield call
 
 
+@contextlib.contextmanager
+def tidelock_blocking(ports: list[int]) -> Iterator[Callable[[], Any]]:
+    source = http.StaticSource({"order-service": [f"http://127.0.0.1:{port}" for port in ports]})
+    with http.connect_blocking(Orders, source=source) as orders:
+        yield lambda: orders.get(42)
+
+
+@contextlib.contextmanager
+def httpx_blocking(ports: list[int]) -> Iterator[Callable[[], Any]]:
+    import httpx
+
+    decode = msgspec.json.Decoder(Order).decode
+    url = f"http://127.0.0.1:{ports[0]}/orders/42"
+    with httpx.Client(timeout=2.0) as client:
+
+        def call() -> Order:
+            response = client.get(url)
+            response.raise_for_status()
+            return decode(response.content)
+
+        yield call
+
+
+BLOCKING: dict[str, Any] = {"tidelock, blocking": tidelock_blocking, "httpx, blocking": httpx_blocking}
+
 PEERS: dict[str, Any] = {
     "tidelock": tidelock,
     "aiohttp + msgspec": aiohttp_msgspec,
@@ -145,6 +170,25 @@ async def measure(peer: str, concurrency: int, ports: list[int]) -> Figures:
         begun, cpu = clock(), time.process_time()
         await asyncio.gather(*(caller(call, begun + SECONDS) for _ in range(concurrency)))
         seconds, cpu = clock() - begun, time.process_time() - cpu
+    return summed_up(latencies, seconds, cpu)
+
+
+def measure_blocking(peer: str, ports: list[int]) -> Figures:
+    """One thread, one call after the other."""
+    latencies: list[float] = []
+    clock = time.perf_counter
+    with BLOCKING[peer](ports) as call:
+        for span in (WARM_UP, SECONDS):
+            latencies.clear()
+            begun, cpu = clock(), time.process_time()
+            while (at := clock()) < begun + span:
+                call()
+                latencies.append(clock() - at)
+            seconds, cpu = clock() - begun, time.process_time() - cpu
+    return summed_up(latencies, seconds, cpu)
+
+
+def summed_up(latencies: list[float], seconds: float, cpu: float) -> Figures:
     latencies.sort()
     count = len(latencies)
     return Figures(
@@ -210,13 +254,18 @@ def measured(peer: str, concurrency: int, ports: list[str]) -> Figures:
     return msgspec.json.decode(output, type=Figures)
 
 
+def at_concurrency(concurrency: int) -> list[str]:
+    """The peers measured at a concurrency; blocking ones have one thread."""
+    return [*PEERS, *BLOCKING] if concurrency == 1 else [*PEERS]
+
+
 def main() -> None:
     """Run everything and print a table with ratios."""
     best: dict[tuple[str, int], Figures] = {}
     with server() as ports:
         for _ in range(ROUNDS):
             for concurrency in CONCURRENCY:
-                for peer in PEERS:
+                for peer in at_concurrency(concurrency):
                     figures = measured(peer, concurrency, ports)
                     known = best.get((peer, concurrency))
                     if known is None or figures.cpu_us < known.cpu_us:
@@ -224,9 +273,9 @@ def main() -> None:
     print(f"GET and decode a {len(BODY)}-byte order; best of {ROUNDS} rounds of {SECONDS} s")
     print("  c client              calls/s  p50 ms  p99 ms  CPU us   ours: calls/s    CPU")
     for concurrency in CONCURRENCY:
-        ours = best["tidelock", concurrency]
-        for peer in PEERS:
+        for peer in at_concurrency(concurrency):
             one = best[peer, concurrency]
+            ours = best["tidelock, blocking" if peer in BLOCKING else "tidelock", concurrency]
             ratio = ours.calls_per_second / one.calls_per_second
             print(
                 f"{concurrency:>3} {peer:<18} {one.calls_per_second:>8.0f} {one.p50_ms:>7.3f} "
@@ -239,7 +288,11 @@ if __name__ == "__main__":
         serve()
     elif sys.argv[1:2] == ["measure"]:
         pin(0)
-        result = run(measure(sys.argv[2], int(sys.argv[3]), [int(port) for port in sys.argv[4:]]))
+        ports = [int(port) for port in sys.argv[4:]]
+        if sys.argv[2] in BLOCKING:
+            result = measure_blocking(sys.argv[2], ports)
+        else:
+            result = run(measure(sys.argv[2], int(sys.argv[3]), ports))
         print(msgspec.json.encode(asdict(result)).decode())
     else:
         main()
