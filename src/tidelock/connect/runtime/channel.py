@@ -1,7 +1,8 @@
 """The wire between the worker and its task processes: one JSON object per line over a Unix socket pair.
 
     worker -> task   {"do": "pause" | "resume" | "stop"}                       {"reply": 7, "value": ...}
-    task -> worker   {"event": "running" | "paused" | "failed" | "topic" | "progress", ...}
+                     {"reply": 7, "error": {"what": ..., "where": ..., "hint": ...}}
+    task -> worker   {"event": "running" | "paused" | "waiting" | "failed" | "topic" | "progress", ...}
                      {"ask": "read_offsets" | "store_offsets", "id": 7, ...}
 
 Either side's end of file means that the other process is gone: the worker sees a death at once, and a task
@@ -17,7 +18,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from tidelock.connect.api import ConnectError
+
 LIMIT = 1 << 26  # bytes of one line; a connector's whole configuration or a trace fits many times
+
+
+class WorkerRefused(ConnectError):
+    """The worker could not store or read a task's offsets; the text is the worker's."""
+
+    code = "TID-512"
 
 
 def encode(message: dict[str, Any]) -> bytes:
@@ -55,12 +64,15 @@ class Control:
 
         Raises:
             ConnectionError: the worker is gone.
+            WorkerRefused: the worker could not do it.
         """
         self._asked += 1
         self._send({"ask": what, "id": self._asked, **details})
         answer = self._replies.get()
         if answer is None:
             raise ConnectionError("the worker is gone")
+        if "error" in answer:
+            raise WorkerRefused(**answer["error"])
         return answer["value"]
 
     def _send(self, message: dict[str, Any]) -> None:

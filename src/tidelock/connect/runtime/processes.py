@@ -20,6 +20,7 @@ from typing import Any
 
 from tidelock.connect.api import ConnectError
 from tidelock.connect.runtime.channel import LIMIT, encode
+from tidelock.errors import TidelockError
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +70,7 @@ class TaskProcess:
                 if "event" in message:
                     on_event(message)
                 else:
-                    self._send({"reply": message["id"], "value": await answer(message)})
+                    self._send({"reply": message["id"], **await _answered(answer, message)})
         self._writer.close()
         with contextlib.suppress(TimeoutError):
             return await asyncio.wait_for(asyncio.shield(self._exited), EXIT_STATUS_TIMEOUT)
@@ -84,6 +85,15 @@ class TaskProcess:
     def _send(self, message: dict[str, Any]) -> None:
         if not self._writer.is_closing():
             self._writer.write(encode(message))
+
+
+async def _answered(answer: Answer, question: dict[str, Any]) -> dict[str, Any]:
+    """Return an answer, or why there is none: the task that asked waits for one or the other."""
+    try:
+        return {"value": await answer(question)}
+    except TidelockError as error:
+        log.error("a task's question %s cannot be answered: %s", question["ask"], error)
+        return {"error": {"what": error.what, "where": error.where, "hint": error.hint}}
 
 
 class ForkServer:

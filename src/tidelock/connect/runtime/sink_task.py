@@ -14,9 +14,9 @@ import contextlib
 import itertools
 import logging
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from tidelock.connect.api import (
     ConnectError,
@@ -28,13 +28,18 @@ from tidelock.connect.api import (
     TopicPartition,
 )
 from tidelock.connect.runtime.batching import Batcher, name_of
+from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.failures import Skipped, Stage, failure_of
 from tidelock.connect.runtime.kafka import TaskConsumer
 from tidelock.connect.runtime.message import Message
 from tidelock.connect.runtime.progress import CommitClock, SinkProgress
+from tidelock.errors import TidelockError, UnreachableError
+from tidelock.protocol.error_codes import KafkaError
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 LINGER = 0.05
 """Seconds a poll waits for its batch to fill."""
@@ -54,6 +59,9 @@ class Switch(Protocol):
 
     def is_stopping(self) -> bool:
         """Whether to end."""
+
+    def wait(self, timeout: float) -> None:
+        """Wait; returns early when it is time to end."""
 
     def tell(self, event: str, **details: object) -> None:
         """Report an event."""
@@ -198,7 +206,9 @@ class SinkRunner:
             except DataError as error:
                 self._part(error)
                 continue
-            self._retries = 0
+            if self._retries:
+                self._retries = 0
+                self._tell_state()
             self._progress.delivered(self._pending.popleft())
             self._seek()
         self._progress.read_to(self._ends)
@@ -227,12 +237,12 @@ class SinkRunner:
         self._pending.extendleft(reversed(parts))
 
     def _retry_later(self, error: RetriableError) -> None:
-        backoff = min(FIRST_RETRY * RETRY_FACTOR ** min(self._retries, 30), self._options.retry_delay_max)
-        delay = backoff if self._context.retry_delay is None else self._context.retry_delay
+        given = self._context.retry_delay
+        delay = self._backoff(self._retries) if given is None else given
         self._context.retry_delay = None
         self._retries += 1
         self._retry_at = self._clock.monotonic() + delay
-        log.warning("connector %s: again in %.1f s: %s", self._context.connector, delay, error.what)
+        self._tell_trouble(delay, error)
 
     def _seek(self) -> None:
         seeks, self._context.seeks = self._context.seeks, {}
@@ -258,14 +268,53 @@ class SinkRunner:
         self._commits.last = self._clock.monotonic()
 
     def _on_assign(self, partitions: Sequence[TopicPartition]) -> None:
-        starts = (self._task.open(partitions) if partitions else None) or {}
-        self._check_starts(starts)
+        try:
+            starts = self._patiently(lambda: self._opened(partitions))
+        except TidelockError as error:
+            if not (error.retriable and self._switch.is_stopping()):
+                raise
+            self._consumer.unassign()  # told to end while it waited: nothing was taken
+            return
         self._assigned = list(partitions)
         self._context.assignment = frozenset(partitions)
         self._held = set()
         self._consumer.assign({partition: starts.get(partition) for partition in partitions})
         self._hold()
         log.info("connector %s: partitions %s", self._context.connector, partitions)
+
+    def _opened(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
+        starts = (self._task.open(partitions) if partitions else None) or {}
+        self._check_starts(starts)
+        return starts
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        """Do what needs the broker, or a target that is away for a moment, as often as it takes.
+
+        A rebalance may come just before the broker goes: that must not end the task, no more than a broker
+        that goes during a poll does.
+        """
+        for retries in itertools.count():
+            try:
+                made = action()
+            except (UnreachableError, RetriableError, KafkaError) as error:
+                if not error.retriable or self._switch.is_stopping():
+                    raise
+                delay = self._backoff(retries)
+                self._tell_trouble(delay, error)
+                self._switch.wait(delay)
+            else:
+                if retries:
+                    self._tell_state()
+                return made
+        raise AssertionError("unreachable")
+
+    def _backoff(self, retries: int) -> float:
+        return min(FIRST_RETRY * RETRY_FACTOR ** min(retries, 30), self._options.retry_delay_max)
+
+    def _tell_trouble(self, delay: float, error: TidelockError) -> None:
+        """Have the status say why nothing moves, until it does again."""
+        log.warning("connector %s: again in %.1f s: %s", self._context.connector, delay, error.what)
+        self._switch.tell("waiting", trace=trace_of(error))
 
     def _check_starts(self, starts: Mapping[TopicPartition, int]) -> None:
         """Refuse to read on behind the end of a topic: made anew, its records would be left out."""

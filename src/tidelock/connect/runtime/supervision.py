@@ -149,6 +149,14 @@ class TaskSupervisor:
             process.tell("stop")
         try:
             code = await process.attend(self._on_event, self._answer)
+        except Exception as error:  # this is the task's supervisor: whatever it is, no process may be left
+            log.exception("task %s-%s: the worker lost it", self._spec["connector"], self.status.number)
+            process.kill()
+            self.status.trace = f"the worker lost its task: {type(error).__name__}: {error}"
+            return True
+        except asyncio.CancelledError:
+            process.kill()
+            raise
         finally:
             self._process, self.status.pid = None, None
         return self._has_crashed(code)
@@ -169,6 +177,8 @@ class TaskSupervisor:
             self.status.trace = None
             if self._process is not None and (event == "paused") != self._is_paused:
                 self._process.tell("pause" if self._is_paused else "resume")
+        elif event == "waiting":
+            self.status.trace = message["trace"]  # why nothing moves; the state stays what it is
         elif event == "failed":
             self._said = message["trace"]
         elif event == "topic":

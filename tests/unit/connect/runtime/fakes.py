@@ -58,6 +58,7 @@ class FakeConsumer:
     script: deque[Any] = field(default_factory=deque)
     calls: list[tuple[Any, ...]] = field(default_factory=list)
     ends: dict[TopicPartition, int] = field(default_factory=dict)
+    troubles: deque[TidelockError] = field(default_factory=deque)
     commits_succeed: bool = True
 
     def subscribe(self, topics: Sequence[str], on_assign: Any, on_revoke: Any) -> None:
@@ -82,6 +83,8 @@ class FakeConsumer:
         self.calls.append(("unassign",))
 
     def end_offsets(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        if self.troubles:
+            raise self.troubles.popleft()
         return {partition: self.ends[partition] for partition in partitions}
 
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
@@ -144,6 +147,7 @@ class FakeSwitch:
     clock: ManualClock
     is_paused: bool = False
     stopping: bool = False
+    stops_at: float = float("inf")
     told: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     stored: list[tuple[Any, Any]] = field(default_factory=list)
 
@@ -152,6 +156,7 @@ class FakeSwitch:
 
     def wait(self, timeout: float) -> None:
         self.clock.advance(timeout)
+        self.stopping = self.stopping or self.clock.monotonic() >= self.stops_at
 
     def tell(self, event: str, **details: Any) -> None:
         self.told.append((event, details))

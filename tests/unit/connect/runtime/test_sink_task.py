@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from tests.unit.connect.runtime.fakes import FakeConsumer, FakeMessage, FakeProducer, FakeSwitch
+from tidelock.client import BrokerUnreachable
 from tidelock.connect.api import (
     ConnectError,
     DataError,
@@ -21,6 +22,7 @@ from tidelock.connect.converters.string import StringConverter
 from tidelock.connect.runtime.batching import Batcher
 from tidelock.connect.runtime.reporting import Reporter, ReportOptions
 from tidelock.connect.runtime.sink_task import SinkOptions, SinkRunner
+from tidelock.protocol.error_codes import NotLeaderOrFollower
 from tidelock.runtime import ManualClock
 
 P0, P1 = TopicPartition("t", 0), TopicPartition("t", 1)
@@ -128,6 +130,28 @@ def test_a_target_that_is_ahead_of_the_topic_stops_the_task() -> None:
     assert bench.consumer.made("assign") == []
 
 
+def test_a_broker_that_goes_while_partitions_are_opened_is_waited_for() -> None:
+    bench = Bench()
+    bench.task.starts = {P0: 7}
+    bench.consumer.ends = {P0: 9}
+    bench.consumer.troubles.extend([BrokerUnreachable("no broker answers"), NotLeaderOrFollower("moved")])
+    bench.run(bench.assign(P0))
+    assert bench.consumer.made("assign") == [{P0: 7}]
+    assert bench.task.calls[1:3] == [("open", (P0,)), ("open", (P0,))]
+    assert bench.switch.events("progress") == ["running", "waiting", "waiting", "running"]
+    assert "no broker answers" in bench.switch.told[1][1]["trace"]
+
+
+def test_a_task_that_waits_for_the_broker_ends_when_told() -> None:
+    bench = Bench()
+    bench.task.starts = {P0: 7}
+    bench.consumer.troubles.extend(BrokerUnreachable("no broker answers") for _ in range(9))
+    bench.switch.stops_at = bench.clock.monotonic() + 0.2
+    bench.run(bench.assign(P0))
+    assert bench.consumer.calls[1:] == [("unassign",), ("close",)]
+    assert bench.task.calls[-1] == "stop"
+
+
 def test_offsets_are_committed_at_the_interval_while_records_flow() -> None:
     bench = Bench(commit_interval=0.1)
     bench.run(bench.assign(P0), *([FakeMessage(number)] for number in range(6)))
@@ -149,6 +173,7 @@ def test_a_batch_is_tried_again_later_and_nothing_else_is_read_meanwhile() -> No
     bench = Bench()
     bench.task.raises.extend([RetriableError("locked"), RetriableError("locked"), None])
     bench.run(bench.assign(P0), [FakeMessage(0)], *([] for _ in range(12)), [FakeMessage(1)])
+    assert bench.switch.events("progress", "topic") == ["running", "waiting", "waiting", "running"]
     assert [call for call in bench.task.calls if call[0] == "put"] == [("put", P0, [0]), ("put", P0, [1])]
     assert bench.consumer.made("pause") == [(P0,)]
     assert bench.consumer.made("resume") == [(P0,)]

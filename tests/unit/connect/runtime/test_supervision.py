@@ -18,6 +18,7 @@ class FakeProcess:
     def __init__(self, pid: int, *, deaf: bool = False) -> None:
         self.pid = pid
         self.deaf = deaf
+        self.is_killed = False
         self.told: list[str] = []
         self.ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
@@ -27,6 +28,7 @@ class FakeProcess:
             self.ended.set_result(0)
 
     def kill(self) -> None:
+        self.is_killed = True
         if not self.ended.done():
             self.ended.set_result(-9)
 
@@ -179,6 +181,37 @@ def test_topics_and_progress_are_kept() -> None:
         server.made[0].event("topic", topic="orders")
         server.made[0].event("progress", records=7)
         assert (supervisor.status.topics, supervisor.status.records) == ({"orders"}, 7)
+        await supervisor.stop(1.0)
+
+    run(story)
+
+
+def test_the_status_says_why_nothing_moves_until_it_does_again() -> None:
+    async def story() -> None:
+        supervisor, server = supervised(FAST)
+        supervisor.start(paused=False)
+        await until(lambda: supervisor.status.state is State.RUNNING)
+        server.made[0].event("waiting", trace="TID-501 the database is away")
+        assert (supervisor.status.state, supervisor.status.trace) == (
+            State.RUNNING,
+            "TID-501 the database is away",
+        )
+        server.made[0].event("running")
+        assert supervisor.status.trace is None
+        await supervisor.stop(1.0)
+
+    run(story)
+
+
+def test_a_failure_on_the_workers_side_ends_the_process_and_counts_as_a_crash() -> None:
+    async def story() -> None:
+        supervisor, server = supervised(FAST)
+        supervisor.start(paused=False)
+        await until(lambda: supervisor.status.state is State.RUNNING)
+        server.made[0].ended.set_exception(RuntimeError("a bug"))
+        await until(lambda: len(server.made) == 2 and supervisor.status.state is State.RUNNING)
+        assert server.made[0].is_killed
+        assert supervisor.status.last_error == "the worker lost its task: RuntimeError: a bug"
         await supervisor.stop(1.0)
 
     run(story)
