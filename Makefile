@@ -52,6 +52,9 @@ bench: $(STAMP) ## benchmarks beside named peers, as ratios
 engines: $(STAMP) ## fetch Apache Kafka, its tools and Spring's Eureka server (Java 17, Maven) into .engines
 	@$(BIN)/python -m tests.engines.fetch && $(BIN)/python -m tests.engines.eureka
 
+conformance: $(STAMP) ## other projects' suites for their Kafka clients, against our broker (needs git and the network)
+	@$(BIN)/python -m tests.conformance.clients.run $(ARGS)
+
 format: $(STAMP) ## rewrite the code in the house's format
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
