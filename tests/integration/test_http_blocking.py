@@ -18,7 +18,7 @@ from tidelock import http
 from tidelock.discovery import DiscoveryClient, DiscoverySettings, Instance, RegistryServer, RegistrySettings
 from tidelock.errors import UsageError
 from tidelock.http.background import Background
-from tidelock.http.exchange import Failure, Reason
+from tidelock.http.exchange import Failure, Outgoing, Reason
 from tidelock.http.local import LocalFirst
 from tidelock.http.wire.blocking import BlockingConnection
 from tidelock.runtime import SystemClock, bind_loopback
@@ -69,7 +69,9 @@ def test_a_request_sent_after_the_other_side_ended_provably_never_arrived() -> N
         connection = BlockingConnection(ours, time.monotonic, False)
         theirs.close()
         time.sleep(0.02)
-        outcome = connection.exchange(b"POST / HTTP/1.1\r\n\r\n", False, time.monotonic() + 5)
+        outcome = connection.exchange(
+            Outgoing(b"POST / HTTP/1.1\r\n\r\n", False, False), time.monotonic() + 5
+        )
     assert isinstance(outcome, Failure)
     assert (outcome.reason, outcome.sent) == (Reason.BROKEN, False)
     assert connection.closed
