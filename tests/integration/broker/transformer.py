@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 
-from confluent_kafka import Consumer, Producer
+from confluent_kafka import Consumer, KafkaException, Producer
 
 TIMEOUT = 30.0
 
@@ -31,7 +31,11 @@ def main(bootstrap: str, source: str, target: str, name: str) -> None:
     producer.init_transactions(TIMEOUT)
     consumer.subscribe([source])
     while True:
-        records = [one for one in consumer.consume(40, 0.1) if one.error() is None]
+        found = consumer.consume(40, 0.1)
+        for one in found:
+            if one.error() is not None and one.error().fatal():
+                raise KafkaException(one.error())
+        records = [one for one in found if one.error() is None]
         if not records:
             continue
         producer.begin_transaction()
