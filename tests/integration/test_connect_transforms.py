@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from confluent_kafka import Consumer, Producer
+from confluent_kafka.admin import AdminClient
 
 from tests.engines.kafka import ApacheKafka
 from tests.support.broker import BrokerProcess
@@ -68,14 +69,23 @@ def test_a_source_transforms_drops_and_routes_its_lines(
         "predicates.ours.pattern": "lines-.*",
         "value.converter": "JsonConverter",
         "value.converter.schemas.enable": "false",
+        "topic.creation.default.partitions": "3",
+        "topic.creation.default.replication.factor": "1",
+        "topic.creation.default.retention.ms": "123456789",
     }
     with Worker(tmp_path, {"bootstrap.servers": kafka.bootstrap}) as worker:
         status, body = worker.request("POST", "/connectors", {"name": "lines", "config": source})
         assert status == 201, body
         messages = received(kafka.bootstrap, topic.replace("lines", "loud"), 3)
+    made = AdminClient({"bootstrap.servers": kafka.bootstrap}).list_topics(timeout=10).topics
+    assert len(made[topic.replace("lines", "loud")].partitions) == 3
     assert [json.loads(one.value()) for one in messages] == [
         {"line": text, "where": "서울"} for text in ("ONE", "TWO", "THREE")
     ]
+
+
+def value_of(number: int) -> bytes:
+    return json.dumps({"schema": SCHEMA, "payload": {"n": number, "text": f"주문 {number}"}}).encode()
 
 
 def sink_config(topic: str, dead: str, database: Path) -> dict[str, str]:
@@ -119,21 +129,24 @@ def test_bad_records_go_to_the_dead_letter_queue_and_the_others_to_the_table(
     bad = {3: b"no JSON", 500: b'{"schema":null', 1999: b"\xff"}
     count = 2000
     for number in range(count):
-        value = json.dumps({"schema": SCHEMA, "payload": {"n": number, "text": f"주문 {number}"}}).encode()
-        producer.produce(topic, bad.get(number, value), b"k", 0, headers=[("h", b"1")])
+        producer.produce(topic, bad.get(number) or value_of(number), b"k", 0, headers=[("h", b"1")])
     producer.flush(30)
     database = tmp_path / "target.db"
+    with contextlib.closing(sqlite3.connect(database)) as connection:  # the target refuses some too
+        connection.execute("create table target (n integer primary key, text text check (n % 300 <> 77))")
+    refused = {number: value_of(number) for number in range(77, count, 300)}
     sink = sink_config(topic, dead, database)
     with Worker(tmp_path, {"bootstrap.servers": kafka.bootstrap}) as worker:
         status, body = worker.request("POST", "/connectors", {"name": "sink", "config": sink})
         assert status == 201, body
-        eventually(lambda: rows_in(database) == count - len(bad), 30)
-        letters = received(kafka.bootstrap, dead, len(bad))
+        eventually(lambda: rows_in(database) == count - len(bad) - len(refused), 30)
+        letters = received(kafka.bootstrap, dead, len(bad) + len(refused))
         worker.until("sink", "RUNNING", "RUNNING")
-    assert {one.value() for one in letters} == set(bad.values())
+    assert sorted(one.value() for one in letters) == sorted([*bad.values(), *refused.values()])
     for letter in letters:
         headers = dict(letter.headers())
         assert headers["h"] == b"1"
         assert headers["__connect.errors.topic"] == topic.encode()
-        assert headers["__connect.errors.stage"] == b"VALUE_CONVERTER"
-        assert bad[int(headers["__connect.errors.offset"])] == letter.value()
+        offset = int(headers["__connect.errors.offset"])
+        assert headers["__connect.errors.stage"] == (b"VALUE_CONVERTER" if offset in bad else b"TASK_PUT")
+        assert {**bad, **refused}[offset] == letter.value()

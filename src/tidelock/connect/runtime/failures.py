@@ -21,6 +21,7 @@ from tidelock.runtime import Clock
 T = TypeVar("T")
 PREFIX = "__connect.errors."
 FIRST_RETRY, RETRY_FACTOR = 0.3, 2.0
+RECORD_FAULTS = ("DataError", "IntegrityError")
 
 
 class Stage(enum.Enum):
@@ -136,6 +137,22 @@ class Attempts:
                 pause = min(delay, self.delay_max)
                 self.wait(pause if self.timeout < 0 else min(pause, left))
                 delay *= RETRY_FACTOR
+
+
+def is_of_the_record(error: BaseException) -> bool:
+    """Whether an error of `put` says that a record is to blame, and not the target or the way to it.
+
+    That is a DataError of ours, or what the database API (PEP 249) calls IntegrityError or DataError, of any
+    driver, also as the cause of what the task made of it.
+    """
+    found: BaseException | None = error
+    while found is not None:
+        if isinstance(found, RetriableError):
+            return False
+        if any(kind.__name__ in RECORD_FAULTS for kind in type(found).__mro__):
+            return True
+        found = getattr(found, "orig", None) or found.__cause__  # SQLAlchemy has the driver's error in orig
+    return False
 
 
 def failure_of(stage: Stage, plugin: str, error: Exception) -> RecordFailed:

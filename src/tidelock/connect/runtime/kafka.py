@@ -18,6 +18,7 @@ from tidelock.client import Admin, BrokerUnreachable, ClientSettings, Consumer, 
 from tidelock.client import TopicPartition as ClientPartition
 from tidelock.connect.api import TopicPartition
 from tidelock.connect.runtime.message import Message
+from tidelock.connect.runtime.topic_creation import NewTopic
 from tidelock.errors import TidelockError
 from tidelock.protocol.error_codes import InvalidReplicationFactor
 
@@ -70,18 +71,29 @@ def patiently(make: Callable[[], Any], wait: Callable[[], bool]) -> Any:
                 raise
 
 
-def ensure_topic(properties: Mapping[str, str], topic: str, replicas: int, name: str) -> None:
-    """Create a topic of one partition unless it is there; with fewer replicas where brokers are few.
+def ensure_topic(
+    properties: Mapping[str, str], topic: str, how: NewTopic, name: str, *, may_shrink: bool = False
+) -> None:
+    """Create a topic unless it is there.
+
+    Args:
+        properties: of the producer.
+        topic: its name.
+        how: partitions, replicas and configuration.
+        name: in the broker's logs.
+        may_shrink: whether to have fewer replicas where there are not as many brokers.
 
     Raises:
         BrokerUnreachable: no broker answers now.
-        TidelockError: it is forbidden, or the name is none.
+        TidelockError: it is forbidden, the name is none, or brokers are too few.
     """
     admin = Admin(ClientSettings.parse(properties, where="producer keys"), name=name)
     try:
-        admin.create_topic(topic, 1, replicas=replicas, if_not_exists=True)
+        admin.create_topic(topic, how.partitions, how.configs, replicas=how.replicas, if_not_exists=True)
     except InvalidReplicationFactor:
-        admin.create_topic(topic, 1, if_not_exists=True)
+        if not may_shrink:
+            raise
+        admin.create_topic(topic, how.partitions, how.configs, if_not_exists=True)
 
 
 class TaskConsumer(Protocol):
@@ -211,6 +223,35 @@ class TaskProducer(Protocol):
 
     def flush(self, timeout: float) -> bool:
         """Wait for what is under way; False if some still is. Raises as `send`."""
+
+
+class CreatingProducer:
+    """A TaskProducer that makes each topic before the first record goes there.
+
+    Args:
+        producer: sends the records.
+        create: makes the topic of a name unless it is there.
+    """
+
+    def __init__(self, producer: TaskProducer, create: Callable[[str], None]) -> None:
+        self._producer = producer
+        self._create = create
+        self._known: set[str] = set()
+
+    def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
+        """See TaskProducer."""
+        if topic not in self._known:
+            self._create(topic)
+            self._known.add(topic)
+        self._producer.send(topic, record, acknowledged)
+
+    def serve(self, timeout: float) -> None:
+        """See TaskProducer."""
+        self._producer.serve(timeout)
+
+    def flush(self, timeout: float) -> bool:
+        """See TaskProducer."""
+        return self._producer.flush(timeout)
 
 
 class SourceProducer:

@@ -87,7 +87,9 @@ class WorkerSettings(Settings):
         default=True, importance=LOW, doc="Whether that memory may be emptied over REST."
     )
     topic_creation_enable: bool = key(
-        default=True, importance=LOW, doc="Accepted; the broker creates topics."
+        default=True,
+        importance=LOW,
+        doc="Whether topics are made as a source connector's topic.creation.* says; else by the broker.",
     )
     connector_client_config_override_policy: str = key(
         default="All",

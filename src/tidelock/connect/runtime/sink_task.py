@@ -29,7 +29,7 @@ from tidelock.connect.api import (
 )
 from tidelock.connect.runtime.batching import Batcher, name_of
 from tidelock.connect.runtime.errors import trace_of
-from tidelock.connect.runtime.failures import Skipped, Stage, failure_of
+from tidelock.connect.runtime.failures import Skipped, Stage, failure_of, is_of_the_record
 from tidelock.connect.runtime.kafka import TaskConsumer
 from tidelock.connect.runtime.message import Message
 from tidelock.connect.runtime.progress import CommitClock, SinkProgress
@@ -203,7 +203,9 @@ class SinkRunner:
             except RetriableError as error:
                 self._retry_later(error)
                 return
-            except DataError as error:
+            except Exception as error:  # whose fault it is decides
+                if not (self._reporter.options.tolerant and is_of_the_record(error)):
+                    raise
                 self._part(error)
                 continue
             if self._retries:
@@ -215,13 +217,11 @@ class SinkRunner:
         self._ends = {}
         self._messages = {}
 
-    def _part(self, error: DataError) -> None:
+    def _part(self, error: Exception) -> None:
         """Take a batch apart that holds a record which the task refuses, until that one is alone; report it.
 
-        Only a DataError says that a record is to blame. An outage is another error and never gets here.
+        An outage, or anything else that is not a record's fault, never gets here.
         """
-        if not self._reporter.options.tolerant:
-            raise error
         batch = self._pending.popleft()
         if len(batch) == 1:
             partition, offset = batch.topic_partition, batch.offsets[0]
@@ -229,8 +229,9 @@ class SinkRunner:
             self._reporter.report(Skipped(partition, offset, failed, self._messages.get((partition, offset))))
             self._progress.delivered(batch)
             return
-        if error.index is not None and error.index < len(batch):
-            cuts = [0, error.index, error.index + 1, len(batch)]
+        index = error.index if isinstance(error, DataError) else None
+        if index is not None and index < len(batch):
+            cuts = [0, index, index + 1, len(batch)]
         else:
             cuts = [0, len(batch) // 2, len(batch)]
         parts = [batch.take(range(start, end)) for start, end in itertools.pairwise(cuts) if start < end]

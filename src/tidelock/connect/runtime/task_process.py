@@ -33,6 +33,7 @@ from tidelock.connect.runtime.settings import (
 )
 from tidelock.connect.runtime.sink_task import MAX_RECORDS, SinkOptions, SinkRunner
 from tidelock.connect.runtime.source_task import SourceConverters, SourceOptions, SourceRunner
+from tidelock.connect.runtime.topic_creation import NewTopic, topic_creation
 from tidelock.errors import TidelockError
 from tidelock.runtime import SystemClock
 
@@ -179,8 +180,10 @@ def _reporter(settings: SinkConnectorSettings, spec: Mapping[str, Any], switch: 
         return Reporter(options)
     properties = kafka.client_properties(spec["worker"], spec["config"], "producer")
     client = f"connector-dlq-producer-{name}-{number}"
-    replicas = settings.errors_deadletterqueue_topic_replication_factor
-    kafka.patiently(lambda: kafka.ensure_topic(properties, topic, replicas, client), switch.wait_for_broker)
+    how = NewTopic(1, settings.errors_deadletterqueue_topic_replication_factor)
+    kafka.patiently(
+        lambda: kafka.ensure_topic(properties, topic, how, client, may_shrink=True), switch.wait_for_broker
+    )
     producer = kafka.patiently(
         lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
     )
@@ -212,6 +215,17 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     producer = kafka.patiently(
         lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
     )
+    creation = topic_creation(config) if worker_settings.topic_creation_enable else None
+    if creation is not None:
+        groups = creation
+
+        def create(topic: str) -> None:
+            kafka.patiently(
+                lambda: kafka.ensure_topic(properties, topic, groups.topic(topic), f"{client}-admin"),
+                switch.wait_for_broker,
+            )
+
+        producer = kafka.CreatingProducer(producer, create)
     runner = SourceRunner(task, producer, converters, options=options, switch=switch, clock=SystemClock())
     with contextlib.closing(converters.chain):
         runner.run(SourceTaskContext(name, number, switch.read_offsets), spec["props"])

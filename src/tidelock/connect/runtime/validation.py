@@ -29,10 +29,10 @@ from tidelock.connect.runtime.settings import (
     SourceConnectorSettings,
     WorkerSettings,
 )
+from tidelock.connect.runtime.topic_creation import topic_creation
 
 CONVERTERS = ("key.converter", "value.converter", "header.converter")
 HIDDEN = "[hidden]"
-NOT_BUILT = "is not supported yet; remove it, or run this connector on a JVM worker"
 
 Config = Mapping[str, str | None]
 
@@ -199,9 +199,12 @@ def _key_problems(keys: list[Key], config: Config) -> list[Problem]:
 
 
 def _kind_problems(kind: str, config: Config) -> list[Problem]:
-    problems = [
-        Problem(name, config[name], NOT_BUILT) for name in ("topic.creation.groups",) if config.get(name)
-    ]
+    problems: list[Problem] = []
+    if kind == "source":
+        try:
+            topic_creation({name: value for name, value in config.items() if value is not None})
+        except ConfigError as error:
+            problems += error.problems
     if kind != "sink":
         return problems
     problems += _letter_problems(config)

@@ -1,3 +1,4 @@
+import sqlite3
 from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -309,6 +310,25 @@ def test_of_a_batch_that_is_refused_only_the_bad_records_are_left_out(tells: boo
     assert headers["__connect.errors.stage"] == b"TASK_PUT"
     assert headers["__connect.errors.exception.message"] == b"too long"
     assert b"DataError" in (headers["__connect.errors.exception.stacktrace"] or b"")
+
+
+class NotNullViolation(sqlite3.IntegrityError):
+    """As a driver names it."""
+
+
+def test_what_a_database_says_of_a_record_counts_however_it_is_wrapped() -> None:
+    bench = Bench(tolerant=True)
+    wrapped = ConnectError("the database refused")
+    wrapped.__cause__ = NotNullViolation("n")
+    bench.task.raises.extend([wrapped, None, wrapped])
+    bench.run(bench.assign(P0), [FakeMessage(0), FakeMessage(1, b"bad")])
+    assert [one.value for one in bench.letters.sent] == [b"bad"]
+    bench = Bench(tolerant=True)
+    wrapped.__cause__ = sqlite3.OperationalError("disk I/O error")
+    bench.task.raises.append(wrapped)
+    with pytest.raises(ConnectError):
+        bench.run(bench.assign(P0), [FakeMessage(0)])
+    assert bench.letters.sent == []
 
 
 def test_without_tolerance_a_refused_record_fails_the_task() -> None:
