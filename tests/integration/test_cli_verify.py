@@ -54,6 +54,21 @@ def test_rows_that_differ_are_shown(
     assert sorted(capsys.readouterr().out.split()) == ["1", "500", "99"]
 
 
+def test_a_column_on_one_side_is_a_difference_unless_ignored(
+    tmp_path: Path, halves: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = database(tmp_path / "all.db", ROWS)
+    with closing(sqlite3.connect(tmp_path / "all.db")) as connection, connection:
+        connection.execute("alter table orders rename column total to sum")
+    line = ["verify", "orders", *halves, "--target", target]
+    assert main(line) == 1
+    shown = capsys.readouterr()
+    assert "columns not on all sides 3   DIFFERENT" in shown.out
+    assert "--ignore sum" in shown.err
+    assert main([*line, "--ignore", "total", "--ignore", "sum"]) == 0
+    assert main([*line, "--ignore", "id"]) == 2
+
+
 @pytest.mark.parametrize(
     ("line", "code", "says"),
     [

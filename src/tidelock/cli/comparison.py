@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import click
 
 from tidelock.cli.output import Output
-from tidelock.sync import verify
 
 COUNTS = ("missing", "extra", "different", "conflict")
 COLUMNS = ("finding", "key", "column", "source", "target")
 
 
-def compare(table: str, sources: Sequence[str], target: str, key: str | None, output: Output) -> int:
-    """Compare, print, and return 0 when the target is the union of the sources."""
-    wanted = [part.strip() for part in key.split(",")] if key else None
-    document = verify(table, sources, target, wanted).to_dict()
+def split_key(key: str | None) -> list[str] | None:
+    """Return the columns of `--key A,B`."""
+    return [part.strip() for part in key.split(",")] if key else None
+
+
+def show(document: Mapping[str, Any], output: Output) -> int:
+    """Print a comparison, and return 0 when the target is the union of the sources."""
     if output.format == "name":
         for one in document["differences"]:
             click.echo(key_text(one["key"]))
@@ -39,6 +41,8 @@ def verdict(document: Mapping[str, Any]) -> str:
     figures += [f"{name} {document[name]:,}" for name in COUNTS]
     if document["duplicates"]:
         figures.append(f"equal in several sources {document['duplicates']:,}")
+    if count := len(list(lacking(document))):
+        figures.append(f"columns not on all sides {count:,}")
     word = "EQUAL" if document["equal"] else "DIFFERENT"
     return f"{document['table']}: {' · '.join(figures)}   {word} ({document['seconds']:.2f} s)"
 
@@ -53,11 +57,20 @@ def differing(document: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             yield {**row, "column": name, **{side: shown(both[side]) for side in ("source", "target")}}
 
 
+def lacking(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield (address, column) of what only some sides have."""
+    for side in (*document["sources"], document["target"]):
+        for name in side["only_here"]:
+            yield side["url"], name
+
+
 def notes(document: Mapping[str, Any], listed: int) -> Iterator[str]:
     """Yield what limits the comparison, in sentences."""
     total = sum(document[name] for name in COUNTS)
     if total > listed:
         yield f"{listed:,} of {total:,} differences are shown"
+    for url, name in lacking(document):
+        yield f"column {name} of {url} is not on all sides; --ignore {name} compares without it"
     yield from document["notes"]
 
 

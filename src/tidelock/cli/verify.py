@@ -26,13 +26,26 @@ from tidelock.cli.commands import command as declare
 )
 @click.option("--target", required=True, metavar="URL", help="SQLAlchemy URL.")
 @click.option("--key", help="The column that identifies a row; the primary key without it.")
+@click.option(
+    "--ignore", "ignored", multiple=True, metavar="COL", help="A column that is not compared; repeatable."
+)
 @output.option
-def command(table: str, sources: tuple[str, ...], target: str, key: str | None, output: output.Output) -> int:
+def command(
+    table: str,
+    sources: tuple[str, ...],
+    target: str,
+    key: str | None,
+    ignored: tuple[str, ...],
+    output: output.Output,
+) -> int:
     """Compare a table of one or more sources with a target, row by row.
 
     Several sources are compared as their union. Checksums find the parts that differ, so equal tables are
-    read once and nothing is copied.
+    read once and nothing is copied. A column that only some of them have makes them different, unless it is
+    ignored.
     """
-    from tidelock.cli.comparison import compare  # SQLAlchemy: 200 ms
+    from tidelock.cli.comparison import show, split_key  # SQLAlchemy: 200 ms
+    from tidelock.sync import verify
 
-    return compare(table, sources, target, key, output)
+    document = verify(table, sources, target, split_key(key), ignore=ignored).to_dict()
+    return show(document, output)

@@ -102,23 +102,24 @@ def column_texts(rule: Rule, own: ColumnType) -> ColumnTexts:
 
 def _converter(rule: Rule, own: ColumnType) -> Callable[[Any], str]:
     if rule.kind is Kind.DECIMAL:
-        scale = own.scale if own.kind is Kind.DECIMAL else None
-        return functools.partial(decimal_text, scale=scale)
+        return decimal_text
+    # Only a side that may keep more digits than the others is rounded. What SQLite keeps beyond its own
+    # declaration is a difference.
+    scale = rule.scale if own.scale is None or own.scale > rule.scale else 6
     if rule.kind is Kind.TIMESTAMP:
-        return functools.partial(timestamp_text, scale=rule.scale)
+        return functools.partial(timestamp_text, scale=scale)
     if rule.kind is Kind.TIME:
-        return functools.partial(time_text, scale=rule.scale)
+        return functools.partial(time_text, scale=scale)
     if rule.kind is Kind.FLOAT:
         return functools.partial(float_text, bits=rule.bits)
     return _PLAIN.get(rule.kind, _text)
 
 
-def decimal_text(value: Any, scale: int | None = None) -> str:
+def decimal_text(value: Any) -> str:
     """Return a number without exponent and trailing zeros; what is no number stays as it is.
 
     Args:
-        value: int, Decimal, float or text.
-        scale: the column's declared scale; a double in a DECIMAL column of SQLite is read at it.
+        value: int, Decimal, float or text; of a double all digits that name it, whatever the column says.
     """
     if isinstance(value, int):
         return str(int(value))
@@ -126,8 +127,6 @@ def decimal_text(value: Any, scale: int | None = None) -> str:
         number = Decimal(repr(value)) if isinstance(value, float) else Decimal(str(value))
         if not number.is_finite():
             return {"Infinity": "Infinity", "-Infinity": "-Infinity"}.get(str(number), "NaN")
-        if isinstance(value, float) and scale is not None:
-            number = round(number, scale)
     except InvalidOperation:
         return _text(value)
     text = f"{number:f}"
@@ -229,14 +228,15 @@ def _readable(value: Any) -> str:
 
 
 def _hexadecimal(value: Any) -> str:
-    return (value.encode() if isinstance(value, str) else bytes(value)).hex()
+    if isinstance(value, str):
+        return value.encode("utf-8", "surrogatepass").hex()
+    return bytes(value).hex() if isinstance(value, bytes | bytearray | memoryview) else _text(value)
 
 
 def _date(value: Any) -> str:
-    if isinstance(value, datetime.date):
-        return value.isoformat()[:10]
-    moment = _read_moment(value)
-    return moment.date().isoformat() if moment else _text(value)
+    """Return the day alone where that is all there is: SQLite keeps any time of day in a DATE column."""
+    text = timestamp_text(value)
+    return text.removesuffix(" 00:00:00")
 
 
 def _uuid(value: Any) -> str:

@@ -59,19 +59,21 @@ class Compared:
         columns: this side's columns, the key's first.
         rules: one per column, agreed among all sides.
         key_length: how many columns are the key.
-        side: a number of its own, so that a hash the server cannot compute never looks equal.
     """
 
     table: Table
     columns: tuple[Column, ...]
     rules: tuple[Rule, ...]
     key_length: int
-    side: int
 
     @property
     def by_remainder(self) -> bool:
         """Whether leaves are remainders of a single integer key."""
         return self.key_length == 1 and self.rules[0].kind is Kind.INTEGER
+
+    def leaf_of(self, row: Hashed) -> LeafId:
+        """Return the leaf that a row lies in."""
+        return _remainder(row.key[0]) if self.by_remainder else leaf_of(row.key_text)
 
     def texts(self) -> list[ColumnTexts]:
         """Return each column's function from its values to their canonical texts."""
@@ -127,7 +129,7 @@ class SqlChecksum:
         return self._forms.concat(self._texts()[: self._compared.key_length])
 
     def _digest(self) -> str:
-        return self._forms.digest(self._forms.concat(self._texts()), self._compared.side + 1)
+        return self._forms.digest(self._forms.concat(self._texts()))
 
     def _leaf(self) -> str:
         if self._compared.by_remainder:
@@ -217,7 +219,7 @@ class Forms:
 
     fields: dict[tuple[Kind, Kind], Form]
     concat: Callable[[Sequence[str]], str]
-    digest: Callable[[str, int], str]
+    digest: Callable[[str], str]
 
 
 def _postgresql_timestamp(name: str, column: Column, rule: Rule) -> str:
@@ -225,14 +227,14 @@ def _postgresql_timestamp(name: str, column: Column, rule: Rule) -> str:
     return f"{local}::timestamp({rule.scale})::text"
 
 
-def _postgresql_digest(text: str, side: int) -> str:
+def _postgresql_digest(text: str) -> str:
     return f"('x' || right(md5({text}), 16))::bit(64)::bigint"
 
 
-def _mysql_digest(text: str, side: int) -> str:
-    # A text beyond max_allowed_packet is NULL, and XOR would pass over it: give it a number of its own.
-    # The cast is outermost because bit_xor clamps a DECIMAL, which coalesce of two kinds of numbers is.
-    return f"cast(coalesce(conv(right(md5({text}), 16), 16, 10), '{side}') AS unsigned)"
+def _mysql_digest(text: str) -> str:
+    # A text beyond max_allowed_packet is NULL, with a warning: whoever asks must look for warnings.
+    # The cast is outermost because bit_xor clamps a DECIMAL.
+    return f"cast(conv(right(md5({text}), 16), 16, 10) AS unsigned)"
 
 
 def _mysql_text(name: str, column: Column, rule: Rule) -> str:

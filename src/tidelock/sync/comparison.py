@@ -6,9 +6,10 @@
 3. Of the keys that differ, both rows are read, and only what differs in its canonical text is reported: a
    difference is never an artefact of hashing.
 
-Columns that one side lacks are reported, not silently left out. Several sources are one union: a key that two
-of them have with equal rows is a duplicate (counted and named), with different rows a conflict. Each side is
-one snapshot; rows in flight between the sides are differences, so verify after `Relay.until_caught_up`.
+Columns that one side lacks are reported and make the tables different, unless they are ignored by name.
+Several sources are one union: a key that two of them have with equal rows is a duplicate (counted and named),
+with different rows a conflict. Each side is one snapshot; rows in flight between the sides are differences,
+so verify after `Relay.until_caught_up`.
 Memory is bounded by the rows of one group of leaves.
 """
 
@@ -23,7 +24,7 @@ from typing import TypeVar
 
 from sqlalchemy.engine import URL
 
-from tidelock.runtime import Clock, SystemClock
+from tidelock.runtime import SystemClock
 from tidelock.sql.canonical import NULL, SEPARATOR, agree
 from tidelock.sql.checksum import Compared, Hashed, Key, Leaf, LeafId
 from tidelock.sql.types import Table
@@ -44,8 +45,8 @@ def verify(
     target: URL | str,
     key: str | Sequence[str] | None = None,
     *,
+    ignore: Sequence[str] = (),
     limit: int = LIMIT,
-    clock: Clock | None = None,
 ) -> Report:
     """Compare a table in the target with the union of the sources' tables of that name.
 
@@ -54,17 +55,17 @@ def verify(
         sources: SQLAlchemy or JDBC URLs, at least one.
         target: the same.
         key: column or columns that identify a row; None takes the primary key.
+        ignore: columns that are not compared, whichever sides have them.
         limit: how many differences are reported with their columns.
-        clock: for the report's duration.
 
     Raises:
         TableNotFound, ColumnNotFound: naming the database.
         DatabaseUnreachable: a side does not answer.
-        NotComparable: no key, or one that is not unique.
+        NotComparable: no key, or one that is not unique or NULL somewhere.
     """
     if not sources:
         raise NotComparable("there is no source to compare with", hint="give at least one --source")
-    clock = clock or SystemClock()
+    clock = SystemClock()
     began = clock.monotonic()
     with contextlib.ExitStack() as stack:
         sides = [TableSide(url, table) for url in (*sources, target)]
@@ -72,7 +73,7 @@ def verify(
             stack.callback(side.close)
         pool = stack.enter_context(ThreadPoolExecutor(len(sides)))
         tables = _each(pool, sides, TableSide.open)
-        plan = _plan(tables, key)
+        plan = _plan(tables, key, ignore)
         for side, compared in zip(sides, plan.compared, strict=True):
             side.compare(compared)
         _check_keys(sides, plan)
@@ -92,31 +93,42 @@ class _Plan:
     compared: tuple[Compared, ...]
     only: tuple[tuple[str, ...], ...]
     notes: tuple[str, ...]
+    ignored: tuple[str, ...] = ()
 
 
-def _plan(tables: Sequence[Table], key: str | Sequence[str] | None) -> _Plan:
+def _plan(tables: Sequence[Table], key: str | Sequence[str] | None, ignore: Sequence[str]) -> _Plan:
     key_names = _key_names(tables, key)
+    ignored = _ignored(tables, key_names, ignore)
     for one in tables:
         one.require(key_names)
     target = tables[-1]
     common = [c.name for c in target.columns if all(one.find(c.name) is not None for one in tables)]
-    rest = [name for name in common if name.lower() not in {k.lower() for k in key_names}]
+    rest = [name for name in common if name.lower() not in {k.lower() for k in key_names} | ignored]
     names = (*key_names, *rest)
     columns = [one.require(names) for one in tables]
     rules = tuple(agree([side[place].type for side in columns]) for place in range(len(names)))
     compared = tuple(
-        Compared(one, side, rules, len(key_names), number)
-        for number, (one, side) in enumerate(zip(tables, columns, strict=True))
+        Compared(one, side, rules, len(key_names)) for one, side in zip(tables, columns, strict=True)
     )
-    folded = {name.lower() for name in names}
+    folded = {name.lower() for name in names} | ignored
     only = tuple(tuple(c.name for c in one.columns if c.name.lower() not in folded) for one in tables)
-    return _Plan(key_names, names, compared, only, tuple(_notes(tables, names)))
+    return _Plan(key_names, names, compared, only, tuple(_notes(tables, names)), tuple(ignore))
+
+
+def _ignored(tables: Sequence[Table], key: Sequence[str], ignore: Sequence[str]) -> set[str]:
+    """Return the ignored columns' names in lower case, each of which some side must have."""
+    for name in ignore:
+        if all(one.find(name) is None for one in tables):
+            raise NotComparable(f"no side has a column {name!r} to ignore", where=f"table {tables[-1].name}")
+        if name.lower() in {one.lower() for one in key}:
+            raise NotComparable(f"column {name!r} belongs to the key and cannot be ignored")
+    return {name.lower() for name in ignore}
 
 
 def _notes(tables: Sequence[Table], names: Sequence[str]) -> Iterator[str]:
     for name in names:
         types = [one.require([name])[0].type for one in tables]
-        scales = {one.scale for one in types if one.kind is agree(types).kind and one.scale is not None}
+        scales = {6 if one.scale is None else one.scale for one in types if one.kind is agree(types).kind}
         if agree(types).kind.value in ("timestamp", "time") and len(scales) > 1:
             yield f"{name} is compared to {min(scales)} digits of a second, all that every side keeps"
         if agree(types).kind.value == "other":
@@ -137,9 +149,17 @@ def _key_names(tables: Sequence[Table], key: str | Sequence[str] | None) -> tupl
 
 
 def _check_keys(sides: Sequence[TableSide], plan: _Plan) -> None:
-    """Make sure that the key is unique on every side that does not declare it to be."""
+    """Make sure that the key is never NULL, and unique on every side that does not declare it to be."""
     for side, compared in zip(sides, plan.compared, strict=True):
-        names = [column.name for column in compared.columns[: compared.key_length]]
+        key = compared.columns[: compared.key_length]
+        nullable = [column.name for column in key if column.nullable]
+        if nullable and (without := side.rows_without(nullable)):  # also in a primary key of SQLite
+            raise NotComparable(
+                f"{without} rows have NULL in their key ({', '.join(nullable)}), so nothing names them",
+                where=side.shown,
+                hint="choose columns that identify a row: --key COLUMN[,COLUMN]",
+            )
+        names = [column.name for column in key]
         declared = (compared.table.key, *compared.table.unique)
         if any(one and set(one) <= set(names) for one in declared):
             continue
@@ -188,12 +208,19 @@ class _Search:
 
     def compare(self, group: Sequence[LeafId]) -> None:
         """Compare the keys of some leaves."""
-        found = _each(self.pool, self.sides, lambda side: {row.key_text: row for row in side.rows(group)})
+        found = _each(self.pool, self.sides, lambda side: _by_key(side, group))
         suspects = [
             text for text in dict.fromkeys(text for side in found for text in side) if _odd(found, text)
         ]
         for first in range(0, len(suspects), CHUNK):
             self._look_closer(found, suspects[first : first + CHUNK])
+        leaf_of = self.plan.compared[0].leaf_of
+        explained = {leaf_of(next(side[text] for side in found if text in side)) for text in suspects}
+        if unexplained := set(group) - explained:
+            raise NotComparable(
+                f"{len(unexplained)} parts of the table differ, and no row of them does",
+                hint="check that the key identifies a row on every side, also as text: --key COLUMN[,COLUMN]",
+            )
 
     def _look_closer(self, found: Sequence[Mapping[str, Hashed]], suspects: Sequence[str]) -> None:
         """Read the suspects' rows and report what differs in them."""
@@ -201,6 +228,13 @@ class _Search:
         pairs = list(zip(self.sides, keys, strict=True))
         rows = list(self.pool.map(_fetch, pairs))
         for text in sorted(suspects):
+            for side, seen, read in zip(self.sides, found, rows, strict=True):
+                if (text in seen) != (text in read):
+                    raise NotComparable(
+                        f"the row with key {self._key(text)} is not found by its key",
+                        where=side.shown,
+                        hint="choose key columns of an exact type: --key COLUMN[,COLUMN]",
+                    )
             self._judge(text, [side.get(text) for side in rows])
 
     def _judge(self, text: str, rows: Sequence[tuple[str, ...] | None]) -> None:
@@ -231,6 +265,18 @@ class _Search:
 
     def _key(self, text: str) -> dict[str, str]:
         return dict(zip(self.plan.key, split_fields(text), strict=True))
+
+
+def _by_key(side: TableSide, group: Sequence[LeafId]) -> dict[str, Hashed]:
+    found: dict[str, Hashed] = {}
+    for row in side.rows(group):
+        if found.setdefault(row.key_text, row) is not row:
+            raise NotComparable(
+                f"two rows have the key {split_fields(row.key_text)}, written in two ways",
+                where=side.shown,
+                hint="choose columns that identify a row: --key COLUMN[,COLUMN]",
+            )
+    return found
 
 
 def _odd(found: Sequence[Mapping[str, Hashed]], text: str) -> bool:
@@ -293,5 +339,6 @@ def _report(
         duplicates=search.duplicates,
         duplicate_keys=tuple(search.duplicate_keys),
         notes=plan.notes,
+        ignored=plan.ignored,
         seconds=seconds,
     )

@@ -56,7 +56,7 @@ class Side:
     url: str
     rows: int
     only_here: tuple[str, ...] = ()
-    """Columns that not all sides have; they are not compared."""
+    """Columns that not all sides have and that are not ignored; they make the tables different."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +71,7 @@ class Report:
         differences: the first of the differing keys, at most `limit`.
         notes: what limits the comparison, in sentences.
         seconds: how long it took.
+        ignored: columns that were not compared because the caller said so.
     """
 
     table: str
@@ -84,11 +85,13 @@ class Report:
     duplicate_keys: tuple[Mapping[str, str], ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    ignored: tuple[str, ...] = ()
 
     @property
     def equal(self) -> bool:
-        """Whether the target is exactly the union of the sources, in all columns compared."""
-        return not any(self.counts.values())
+        """Whether the target is exactly the union of the sources, in all columns but the ignored."""
+        lacking = any(side.only_here for side in (*self.sources, self.target))
+        return not lacking and not any(self.counts.values())
 
     @property
     def source_rows(self) -> int:
@@ -111,6 +114,7 @@ class Report:
             "target": _side(self.target),
             "differences": [_difference(difference) for difference in self.differences],
             "notes": list(self.notes),
+            "ignored": list(self.ignored),
             "seconds": round(self.seconds, 3),
         }
 

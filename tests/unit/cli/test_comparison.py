@@ -15,6 +15,8 @@ EQUAL: dict[str, Any] = {
     "conflict": 0,
     "duplicates": 0,
     "differences": [],
+    "sources": [{"url": "sqlite:///a.db", "rows": 2012, "only_here": []}],
+    "target": {"url": "sqlite:///b.db", "rows": 2012, "only_here": []},
     "notes": [],
     "seconds": 0.1234,
 }
@@ -48,6 +50,14 @@ def test_the_verdict_is_one_line() -> None:
     )
     assert "missing 1" in verdict(DIFFERENT)
     assert "equal in several sources 3   DIFFERENT" in verdict(DIFFERENT)
+
+
+def test_a_column_that_one_side_lacks_is_named() -> None:
+    lacking = {**EQUAL, "equal": False, "target": {**EQUAL["target"], "only_here": ["extra"]}}
+    assert "columns not on all sides 1   DIFFERENT" in verdict(lacking)
+    assert list(notes(lacking, 0)) == [
+        "column extra of sqlite:///b.db is not on all sides; --ignore extra compares without it"
+    ]
 
 
 def test_each_differing_column_is_a_row() -> None:

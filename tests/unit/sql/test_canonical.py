@@ -39,9 +39,30 @@ def test_decimals(value: Any, expected: str) -> None:
     assert decimal_text(value) == expected
 
 
-def test_a_double_in_a_decimal_column_is_read_at_the_columns_scale() -> None:
-    assert decimal_text(0.1 + 0.2, scale=2) == "0.3"
-    assert decimal_text(0.1 + 0.2) == "0.30000000000000004"
+@pytest.mark.parametrize(
+    ("declared", "values"),
+    [
+        (ColumnType(Kind.DECIMAL, precision=12, scale=2), [1.004, 1.00, 1.0, "1.004", 0.1 + 0.2, 0.3]),
+        (ColumnType(Kind.DATE), ["2011-01-04 10:00:00", "2011-01-04 23:59:59", "2011-01-04", "2011-01-05"]),
+        (ColumnType(Kind.TIMESTAMP, scale=3), ["2011-01-04 10:00:00.1234", "2011-01-04 10:00:00.123"]),
+        (ColumnType(Kind.BYTES), [3, b"\0\0\0"]),
+    ],
+)
+def test_what_a_column_keeps_beyond_its_declaration_is_not_cut(
+    declared: ColumnType, values: list[Any]
+) -> None:
+    """SQLite keeps whatever it is given."""
+    texts = column_texts(agree([declared, declared]), declared)(values)
+    same = [(1.0, 1.00), (1.004, "1.004")]
+    for one, text in zip(values, texts, strict=True):
+        for other, second in zip(values, texts, strict=True):
+            assert (text == second) == (one == other or (one, other) in same or (other, one) in same)
+
+
+def test_a_day_is_a_day_however_it_is_kept() -> None:
+    day = column_texts(Rule(Kind.DATE), ColumnType(Kind.DATE))
+    values = ["2011-01-04", "2011-01-04 00:00:00", datetime.date(2011, 1, 4), "soon"]
+    assert day(values) == ["2011-01-04"] * 3 + ["4:soon"]
 
 
 @pytest.mark.parametrize(
@@ -125,6 +146,6 @@ VALUES = st.one_of(st.none(), st.text(max_size=6), st.sampled_from(["~", "|", "1
 def test_two_rows_have_one_hash_only_when_they_are_equal(one: list[Any], other: list[Any]) -> None:
     columns = tuple(Column(name, ColumnType(Kind.TEXT)) for name in "kab")
     rules = (Rule(Kind.TEXT),) * 3
-    hasher = Hasher(Compared(Table(TableName("t"), columns), columns, rules, 1, 0))
+    hasher = Hasher(Compared(Table(TableName("t"), columns), columns, rules, 1))
     digests = [next(iter(hasher.leaves([row]).values())).digest for row in (one, other)]
     assert (digests[0] == digests[1]) == (one == other)

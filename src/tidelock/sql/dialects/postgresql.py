@@ -55,7 +55,7 @@ _DECLARED = {
 
 
 class PostgresqlDialect(Dialect):
-    """PostgreSQL 12 and newer."""
+    """PostgreSQL 12 and newer; checksums are computed in the server from 14 on."""
 
     name = "postgresql"
 

@@ -62,9 +62,6 @@ class Writer(ABC):
     def delete(self, connection: Connection, keys: Sequence[Row]) -> None:
         """Delete the rows with these keys."""
 
-    def _key_positions(self) -> tuple[int, ...]:
-        return tuple(self.target.columns.index(name) for name in self.target.key)
-
     def _table(self) -> str:
         return self.dialect.quote_table(self.target.table.name)
 
