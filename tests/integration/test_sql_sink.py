@@ -23,7 +23,7 @@ from tidelock.connect.api import (
 )
 from tidelock.connect.connectors.jdbc.sink import JdbcSinkTask
 from tidelock.sql import open_engine
-from tidelock.sql.errors import Fenced, TableNotFound, TableUnfit
+from tidelock.sql.errors import Fenced, TableNotFound, TableUnfit, TopicReplaced
 
 UTC = datetime.UTC
 KEY = Schema.string(optional=True)
@@ -65,10 +65,12 @@ def _stopped() -> Iterator[None]:
 class Sink:
     """A started task with its partitions open, as the worker has it."""
 
-    def __init__(self, url: URL, partitions: tuple[int, ...] = (0,), **keys: str) -> None:
+    def __init__(
+        self, url: URL, partitions: tuple[int, ...] = (0,), topic_id: str | None = None, **keys: str
+    ) -> None:
         props = UPSERT | {"connection.url": url.render_as_string(hide_password=False), "topics": "orders"}
         props |= {name.replace("_", "."): value for name, value in keys.items()}
-        self.context = SinkTaskContext("sink")
+        self.context = SinkTaskContext("sink", topic_id=lambda topic: topic_id)
         self.task = JdbcSinkTask(sleep=lambda seconds: None)
         _started.append(self.task)
         self.task.start(self.context, props)
@@ -179,7 +181,7 @@ def test_an_append_table_has_every_record_once_in_order_whatever_dies(any_databa
             position += len(records)
             continue
         if fate == "replay":
-            position = max(0, position - draw.randrange(100))
+            position = max(sink.start_of(), position - draw.randrange(100))
             continue
         sink.task.stop()
         sink = Sink(any_database, **keys)
@@ -256,3 +258,31 @@ def test_a_killed_session_is_replaced(database_url: Databases) -> None:
 def test_errors_of_the_table_keep_their_kind() -> None:
     assert not TableNotFound.retriable
     assert not TableUnfit.retriable
+
+
+def test_a_topic_that_was_made_anew_is_refused_until_the_old_offsets_are_forgotten(any_database: URL) -> None:
+    """It has grown past the old one's offsets: trimmed by them, its records would be lost in silence."""
+    old = Sink(any_database, topic_id="old")
+    old.task.put(batch([(str(number), order()) for number in range(100)]))
+    with pytest.raises(TopicReplaced) as refused:
+        Sink(any_database, topic_id="new")
+    assert Sink(any_database, topic_id="old").start_of() == 100
+    statement = str(refused.value.hint).partition(": ")[2].partition(";")[0]
+    engine = open_engine(any_database, writer=True)
+    with engine.begin() as connection:
+        connection.execute(text(statement))
+    engine.dispose()
+    new = Sink(any_database, topic_id="new")
+    assert new.start_of() == 0
+    new.task.put(batch([(f"new{number}", order()) for number in range(100)]))
+    assert len(totals(any_database)) == 200
+    assert Sink(any_database, topic_id="new").start_of() == 100
+
+
+def test_offsets_below_the_start_are_refused(any_database: URL) -> None:
+    Sink(any_database).task.put(batch([(str(number), order()) for number in range(10)]))
+    sink = Sink(any_database)
+    with pytest.raises(TopicReplaced):
+        sink.task.put(batch([("new", order())], first=9))
+    sink.task.put(batch([("10", order())], first=10))
+    assert len(totals(any_database)) == 11

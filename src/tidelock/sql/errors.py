@@ -9,6 +9,7 @@
     |- Fenced                    TID-606  another task took the partition over
     |- TableUnfit                TID-607  the table cannot hold what is written to it
     |- TransientSqlError         TID-608  a transaction that may succeed when tried again
+    |- TopicReplaced             TID-609  the ledger's offsets are those of another topic
 
 Foreign exceptions become these at one seam, `translated` in tidelock.sql.engine. Imports only
 tidelock.errors.
@@ -66,6 +67,12 @@ class Fenced(ConflictError, SqlError):
     """Another task has taken this partition over; whoever gets this must stop writing."""
 
     code = "TID-606"
+
+
+class TopicReplaced(ConflictError, SqlError):
+    """The offsets that were written belong to another topic of this name, so none of them says anything."""
+
+    code = "TID-609"
 
 
 class TableUnfit(SqlError):

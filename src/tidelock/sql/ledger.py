@@ -6,6 +6,9 @@ batch, locks the row and refuses a task whose epoch is no longer the newest: a z
 partition moved cannot write. Invariant: a committed row implies the committed offset, and the reverse, so a
 replay starts exactly behind the last row. The offsets a consumer group commits are only a hint.
 
+Offsets mean something within one topic. Table `tidelock_topics` keeps its id; where a topic was deleted and
+made anew, `claim` refuses, because its first records would look as if they had been written.
+
     claim(...)                               at open, its own transaction
     begin; admit -> next; write rows at or above next; advance; commit
 """
@@ -20,9 +23,10 @@ from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
 from sqlalchemy.schema import CreateTable
 
-from tidelock.sql.errors import Fenced
+from tidelock.sql.errors import Fenced, TopicReplaced
 
 TABLE = "tidelock_offsets"
+TOPICS = "tidelock_topics"
 _NAME_LENGTH = 249  # the longest topic name that Kafka takes
 
 
@@ -51,6 +55,18 @@ def ledger_table() -> sa.Table:
     )
 
 
+def topics_table() -> sa.Table:
+    """Return the definition of the table of topic ids."""
+    offsets = ledger_table()
+    return sa.Table(
+        TOPICS,
+        sa.MetaData(),
+        sa.Column("connector", offsets.c.connector.type, primary_key=True),
+        sa.Column("topic", offsets.c.topic.type, primary_key=True),
+        sa.Column("topic_id", sa.String(64), nullable=False),
+    )
+
+
 class Ledger:
     """The ledger of one connector.
 
@@ -61,10 +77,38 @@ class Ledger:
     def __init__(self, connector: str) -> None:
         self.connector = connector
         self.table = ledger_table()
+        self.topics = topics_table()
 
     def create(self, connection: Connection) -> None:
         """Create the table unless it exists; outside a batch's transaction (MySQL commits on DDL)."""
-        connection.execute(CreateTable(self.table, if_not_exists=True))
+        for table in (self.table, self.topics):
+            connection.execute(CreateTable(table, if_not_exists=True))
+
+    def check_topic(self, connection: Connection, topic: str, topic_id: str) -> None:
+        """Make sure that the offsets are this topic's; before `claim`, in the same transaction.
+
+        Raises:
+            TopicReplaced: they are those of another topic that had its name.
+        """
+        columns = self.topics.c
+        where = (columns.connector == self.connector, columns.topic == topic)
+        row = {"connector": self.connector, "topic": topic, "topic_id": topic_id}
+        connection.execute(_insert_unless_there(connection, self.topics).values(**row))
+        stored = connection.execute(sa.select(columns.topic_id).where(*where)).scalar_one()
+        if stored == topic_id:
+            return
+        offsets = self.table.c
+        written = sa.select(sa.func.count()).where(
+            offsets.connector == self.connector, offsets.topic == topic, offsets.next_offset.is_not(None)
+        )
+        if connection.execute(written).scalar_one():
+            raise TopicReplaced(
+                f"topic {topic!r} was deleted and made anew; the offsets in {TABLE} are the old one's",
+                where=f"connector {self.connector!r}, topic id {topic_id}, written: {stored}",
+                hint=f"to write the new one from its start: DELETE FROM {TABLE} WHERE connector="
+                f"'{self.connector}' AND topic='{topic}'; then restart the task",
+            )
+        connection.execute(self.topics.update().where(*where).values(topic_id=topic_id))
 
     def claim(
         self, connection: Connection, partitions: Iterable[tuple[str, int]]

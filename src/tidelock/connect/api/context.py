@@ -37,11 +37,13 @@ class SinkTaskContext:
         connector: the connector's name; with `task` and a topic partition it names what is written.
         task: number of the task, from 0.
         assignment: the open partitions; the worker keeps it.
+        topic_id: returns a topic's id, which another one of that name does not have; None: nobody knows.
     """
 
     connector: str
     task: int = 0
     assignment: frozenset[TopicPartition] = frozenset()
+    topic_id: Callable[[str], str | None] = lambda topic: None
     paused: set[TopicPartition] = field(default_factory=set)
     seeks: dict[TopicPartition, int] = field(default_factory=dict)
     commit_requested: bool = False

@@ -96,6 +96,30 @@ def ensure_topic(
         admin.create_topic(topic, how.partitions, how.configs, if_not_exists=True)
 
 
+class TopicIds:
+    """Asks the cluster for the ids of topics, for as long as it takes; its client is made when it is needed.
+
+    Args:
+        properties: from `client_properties`.
+        wait: waits a moment; False gives up.
+        name: in the broker's logs.
+    """
+
+    def __init__(self, properties: Mapping[str, str], wait: Callable[[], bool], name: str) -> None:
+        shared = ("bootstrap.servers", *SHARED)
+        self._properties = {key: value for key, value in properties.items() if key.startswith(shared)}
+        self._wait = wait
+        self._name = name
+
+    def __call__(self, topic: str) -> str | None:
+        """Return a topic's id."""
+        return str(patiently(lambda: self._ask(topic), self._wait))
+
+    def _ask(self, topic: str) -> str:
+        settings = ClientSettings.parse(self._properties, where="consumer keys")
+        return Admin(settings, name=self._name).topic_id(topic)
+
+
 class TaskConsumer(Protocol):
     """What a sink task needs of a consumer; all calls from one thread, callbacks come inside `poll`."""
 

@@ -160,7 +160,10 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     consumer = kafka.patiently(lambda: kafka.SinkConsumer(properties, group, client), switch.wait_for_broker)
     runner = SinkRunner(task, consumer, batcher, options=options, switch=switch, clock=SystemClock())
     with contextlib.closing(batcher.chain):
-        runner.run(SinkTaskContext(name, number), spec["props"])
+        context = SinkTaskContext(
+            name, number, topic_id=kafka.TopicIds(properties, switch.wait_for_broker, client)
+        )
+        runner.run(context, spec["props"])
 
 
 def _reporter(settings: SinkConnectorSettings, spec: Mapping[str, Any], switch: TaskSwitch) -> Reporter:

@@ -50,7 +50,7 @@ from tidelock.sql import (
     translated,
     writer_for,
 )
-from tidelock.sql.errors import Fenced, SqlError
+from tidelock.sql.errors import Fenced, SqlError, TopicReplaced
 
 T = TypeVar("T")
 
@@ -66,6 +66,7 @@ class JdbcSinkTask(SinkTask):
         self._sleep = sleep
         self._attempts = 0
         self._epochs: dict[TopicPartition, int] = {}
+        self._starts: dict[TopicPartition, int] = {}
         self._plans: dict[tuple[object, ...], tuple[RowMapping, Writer | None]] = {}
         self._engine: Engine | None = None
 
@@ -88,9 +89,13 @@ class JdbcSinkTask(SinkTask):
         """See SinkTask; the answer comes from the ledger in the target."""
         if not self._settings.exactly_once:
             return None
-        starts = self._connected(lambda: self._claim(partitions))
+        topics = sorted({partition.topic for partition in partitions})
+        ids = {topic: found for topic in topics if (found := self._context.topic_id(topic)) is not None}
+        starts = self._connected(lambda: self._claim(partitions, ids))
         self._epochs.update({partition: epoch for partition, (_, epoch) in starts.items()})
-        return {partition: offset for partition, (offset, _) in starts.items() if offset is not None}
+        offsets = {partition: offset for partition, (offset, _) in starts.items() if offset is not None}
+        self._starts.update(offsets)
+        return offsets
 
     def put(self, batch: RecordBatch) -> None:
         """See SinkTask."""
@@ -109,6 +114,7 @@ class JdbcSinkTask(SinkTask):
         """See SinkTask."""
         for partition in partitions:
             self._epochs.pop(partition, None)
+            self._starts.pop(partition, None)
 
     def stop(self) -> None:
         """See SinkTask."""
@@ -125,10 +131,14 @@ class JdbcSinkTask(SinkTask):
         with self._running.connect() as connection:
             return dialect_for(connection)
 
-    def _claim(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, tuple[int | None, int]]:
+    def _claim(
+        self, partitions: Sequence[TopicPartition], ids: Mapping[str, str]
+    ) -> dict[TopicPartition, tuple[int | None, int]]:
         with self._running.begin() as connection:
             self._ledger.create(connection)
         with self._running.begin() as connection:
+            for topic, topic_id in ids.items():
+                self._ledger.check_topic(connection, topic, topic_id)
             claimed = self._ledger.claim(connection, partitions)
         return {TopicPartition(*pair): (start.next_offset, start.epoch) for pair, start in claimed.items()}
 
@@ -175,6 +185,7 @@ class JdbcSinkTask(SinkTask):
         if self._settings.exactly_once:
             if partition not in self._epochs:
                 raise Fenced(f"partition {partition} is not open in this task")
+            self._require_from_start(batch)
             done = self._ledger.admit(connection, *partition, self._epochs[partition])
             if done is not None and batch.offsets[0] < done:
                 batch = batch.take(range(bisect.bisect_left(batch.offsets, done), len(batch)))
@@ -183,6 +194,16 @@ class JdbcSinkTask(SinkTask):
             self._ledger.advance(connection, *partition, next_offset)
         if writer is not None:
             self._write_rows(connection, batch, mapping, writer)
+
+    def _require_from_start(self, batch: RecordBatch) -> None:
+        """Refuse offsets below the start that `open` told: the topic was made anew while it was read."""
+        start = self._starts.get(batch.topic_partition, 0)
+        if batch.offsets[0] < start:
+            raise TopicReplaced(
+                f"offset {batch.offsets[0]} comes, but everything below {start} was written before",
+                where=f"connector {self._context.connector!r}, partition {batch.topic_partition}",
+                hint="restart the task: it says whether the topic was made anew; nothing was written",
+            )
 
     def _write_rows(
         self, connection: Connection, batch: RecordBatch, mapping: RowMapping, writer: Writer
@@ -229,7 +250,7 @@ class JdbcSinkTask(SinkTask):
         """Say what a failed transaction means: try again, or fail the task."""
         self._running.dispose()  # whatever state its connections are in
         self._plans.clear()  # and whatever became of the table
-        if isinstance(error, Fenced):
+        if isinstance(error, Fenced | TopicReplaced):
             return error
         if not error.retriable:
             return ConnectError(error.what, where=error.where, hint=error.hint)
