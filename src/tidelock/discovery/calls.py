@@ -2,8 +2,9 @@
 
 A report says what one instance of a caller did since its last report. The map shows the last `WINDOW`
 seconds: rates are summed over a caller's instances, the slowest p99 and the worst breaker state count. May
-import `codec.fields`. Invariants: the map never holds more than `SOURCES` callers' instances with `CALLS`
-lines each; who falls silent disappears after `WINDOW` seconds.
+import `codec.fields`. Invariants: the map never holds more than `SOURCES` callers' instances and `LINES` lines of
+names no longer than `NAME_LENGTH`; who falls silent disappears after `WINDOW` seconds; the map is put together
+at most once per `REFRESH`, however many pages ask for it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,15 @@ SOURCES = 1000
 CALLS = 200
 REPORTS = 30
 """Reports of one source that are held: one a second at most within WINDOW."""
+
+LINES = 20_000
+"""Lines held of all sources together, some 10 MB; beyond, whoever reported least lately is dropped."""
+
+NAME_LENGTH = 200
+"""Characters of a caller's, a callee's, a method's name and of an instance id."""
+
+REFRESH = 1.0
+"""Seconds for which a map that was put together is shown again."""
 
 BREAKERS = ("closed", "half_open", "open")
 """From best to worst."""
@@ -95,7 +105,7 @@ class Edge(msgspec.Struct, frozen=True):
 
 @dataclass(slots=True)
 class _Source:
-    reports: deque[tuple[float, Report]] = field(default_factory=lambda: deque(maxlen=REPORTS))
+    reports: deque[tuple[float, Report]] = field(default_factory=deque)
 
 
 @dataclass(slots=True)
@@ -103,6 +113,8 @@ class CallMap:
     """The reports of the last `WINDOW` seconds."""
 
     _sources: dict[tuple[str, str], _Source] = field(default_factory=dict)
+    _lines: int = 0
+    _drawn: dict[bool, tuple[float, list[Edge]]] = field(default_factory=dict)
 
     def take(self, body: bytes, now: float) -> None:
         """Take a report.
@@ -121,23 +133,37 @@ class CallMap:
         key = (report.caller.upper(), report.instance)
         source = self._sources.pop(key, None) or _Source()
         self._sources[key] = source  # who reported last stands last
+        if len(source.reports) == REPORTS:
+            self._drop(source)
         source.reports.append((now, report))
-        if len(self._sources) > SOURCES:
-            del self._sources[next(iter(self._sources))]
+        self._lines += len(report.calls)
+        while len(self._sources) > SOURCES or self._lines > LINES:
+            stalest = self._sources.pop(next(iter(self._sources)))
+            while stalest.reports:
+                self._drop(stalest)
+
+    def _drop(self, source: _Source) -> None:
+        _, report = source.reports.popleft()
+        self._lines -= len(report.calls)
 
     def edges(self, now: float, *, by_method: bool = True) -> list[Edge]:
         """Return the map, sorted by caller, callee and method."""
+        drawn_at, drawn = self._drawn.get(by_method, (-WINDOW, []))
+        if 0.0 <= now - drawn_at < REFRESH:
+            return drawn
         self._forget(now)
         grouped: dict[tuple[str, str, str], list[_Share]] = {}
         for (caller, _), source in self._sources.items():
             for (callee, method), share in _shares(source, by_method).items():
                 grouped.setdefault((caller, callee, method), []).append(share)
-        return [_edge(key, grouped[key]) for key in sorted(grouped)]
+        edges = [_edge(key, grouped[key]) for key in sorted(grouped)]
+        self._drawn[by_method] = (now, edges)
+        return edges
 
     def _forget(self, now: float) -> None:
         for key, source in list(self._sources.items()):
             while source.reports and source.reports[0][0] < now - WINDOW:
-                source.reports.popleft()
+                self._drop(source)
             if not source.reports:
                 del self._sources[key]
 
@@ -189,6 +215,9 @@ def _worst(states: Iterable[str]) -> str:
 def _problem(report: Report) -> str | None:
     if not report.caller or not all(line.callee for line in report.calls):
         return "caller and callee have names"
+    names = (report.caller, report.instance, *(one for c in report.calls for one in (c.callee, c.method)))
+    if max(map(len, names)) > NAME_LENGTH:
+        return f"a name has more than {NAME_LENGTH} characters"
     if len(report.calls) > CALLS:
         return f"it has more than {CALLS} calls"
     if not 0.0 < report.seconds <= 3600.0:

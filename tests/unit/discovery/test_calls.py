@@ -74,3 +74,26 @@ def test_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_is_no_report_is_refused(body: bytes) -> None:
     with pytest.raises(BadDocumentError, match="not a report of calls"):
         CallMap().take(body, 0.0)
+
+
+def test_lines_of_all_sources_together_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "LINES", 5)
+    found = CallMap()
+    for number in range(20):
+        found.take(report(instance=str(number)), float(number) / 10)
+    (edge,) = found.edges(2.0)
+    assert edge.instances == 5
+
+
+def test_a_long_name_is_refused() -> None:
+    with pytest.raises(BadDocumentError, match="more than 200 characters"):
+        CallMap().take(report(method="x" * 201), 0.0)
+
+
+def test_the_map_is_put_together_once_a_second() -> None:
+    found = CallMap()
+    found.take(report(), 0.0)
+    first = found.edges(0.0)
+    found.take(report(instance="b"), 0.5)
+    assert found.edges(0.9) is first
+    assert found.edges(1.0)[0].instances == 2
