@@ -2,9 +2,9 @@
 
 A report says what one instance of a caller did since its last report. The map shows the last `WINDOW`
 seconds: rates are summed over a caller's instances, the slowest p99 and the worst breaker state count. May
-import `codec.fields`. Invariants: the map never holds more than `SOURCES` callers' instances and `LINES` lines of
-names no longer than `NAME_LENGTH`; who falls silent disappears after `WINDOW` seconds; the map is put together
-at most once per `REFRESH`, however many pages ask for it.
+import `codec.fields`. Invariants: the map never holds more than `SOURCES` callers' instances and `LINES`
+lines of names no longer than `NAME_LENGTH`; who falls silent disappears after `WINDOW` seconds; the map is
+put together at most once per `REFRESH`, however many pages ask for it.
 """
 
 from __future__ import annotations
