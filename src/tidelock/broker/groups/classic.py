@@ -24,10 +24,16 @@ from tidelock.broker.groups.rebalance import (
     remove_member,
     roster,
 )
+from tidelock.broker.groups.records import LONGEST_TEXT_BYTES
 from tidelock.broker.groups.state import Group, GroupState, Member
 from tidelock.broker.instant import Instant
 from tidelock.protocol import error_codes as errors
 from tidelock.protocol.error_codes import ErrorCode
+
+# A member id is an instance id or client id, a dash and a UUID.
+LONGEST_STEM_BYTES = LONGEST_TEXT_BYTES - 37
+# Ids of one group that were given out and not used yet (KIP-394).
+MOST_PENDING = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +99,7 @@ class ClassicRules:
                 f" {self.min_session_timeout} and {self.max_session_timeout} s"
             )
         self._check_size(group, request)
+        _check_names(group, request)
         if not group.supports(request.protocol_type, request.protocols):
             raise errors.InconsistentGroupProtocol(
                 f"no protocol of type {request.protocol_type!r} is shared with group {group.group_id!r}"
@@ -119,6 +126,10 @@ class ClassicRules:
             else:
                 self._add(group, request, member_id, now, outcome)
         elif request.knows_member_id_required:
+            if len(group.pending) >= MOST_PENDING:
+                del group.pending[
+                    next(iter(group.pending))
+                ]  # whoever asked first is the likeliest to be gone
             group.pending[member_id] = now.monotonic + request.session_timeout
             outcome.answer(request.waiter, Joined(int(ErrorCode.MEMBER_ID_REQUIRED), member_id))
         else:
@@ -249,6 +260,25 @@ class ClassicRules:
         if group.state in (GroupState.COMPLETING_REBALANCE, GroupState.STABLE):
             prepare(group, 0.0, now, outcome)
         return outcome
+
+
+def _check_names(group: Group, request: JoinRequest) -> None:
+    """Refuse what a record of the group could not hold: every later generation would fail at it.
+
+    Raises:
+        InvalidRequest: a name is too long.
+    """
+    stem = request.instance_id if request.instance_id is not None else request.client_id
+    names = (
+        group.group_id,
+        request.client_id,
+        request.protocol_type,
+        *(name for name, _ in request.protocols),
+    )
+    if len(stem.encode()) > LONGEST_STEM_BYTES or any(
+        len(name.encode()) > LONGEST_TEXT_BYTES for name in names
+    ):
+        raise errors.InvalidRequest("a group id, instance id, client id or protocol name is too long")
 
 
 def _member(group: Group, member_id: str, instance_id: str | None) -> Member:

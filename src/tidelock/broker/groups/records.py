@@ -15,8 +15,11 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from tidelock.errors import TidelockError
+from tidelock.protocol.error_codes import InvalidRequest
 
 OFFSET_KEY, GROUP_KEY = 1, 2
+LONGEST_TEXT_BYTES = 0x7FFF
+"""Requests can carry longer names than the records, whose lengths have two bytes."""
 _OFFSET_VALUE = struct.Struct(">hqi")
 
 
@@ -122,6 +125,8 @@ def _text(value: str | None) -> bytes:
     if value is None:
         return b"\xff\xff"
     raw = value.encode()
+    if len(raw) > LONGEST_TEXT_BYTES:
+        raise InvalidRequest(f"a name of {len(raw)} bytes does not fit a group record")
     return struct.pack(">h", len(raw)) + raw
 
 

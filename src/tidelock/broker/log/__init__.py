@@ -14,7 +14,7 @@ from tidelock.broker.log.errors import CorruptLog, StorageError
 from tidelock.broker.log.files import File, Files, append_all, read_all, replace
 from tidelock.broker.log.flush import Dirty, FlushJob
 from tidelock.broker.log.logs import Logs, OpenReport, Swept
-from tidelock.broker.log.lookup import KeylessRecords
+from tidelock.broker.log.lookup import KeylessRecords, Opening
 from tidelock.broker.log.memory_files import MemoryFiles, keep_everything, keep_nothing
 from tidelock.broker.log.partition import Appended, Partition
 from tidelock.broker.log.recovery import Start
@@ -39,6 +39,7 @@ __all__ = [
     "Marker",
     "MemoryFiles",
     "OpenReport",
+    "Opening",
     "Partition",
     "PartitionKey",
     "Start",

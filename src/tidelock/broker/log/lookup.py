@@ -4,7 +4,8 @@ Find by timestamp, find the newest record, find a producer's last batches, refus
 batches are skipped by their headers; at most one is opened per answer.
 
 May import segments and the protocol's record reader. A batch whose records cannot be read (the broker never
-looked inside when it was produced) counts as a whole: its base offset stands for its records.
+looked inside when it was produced), are not as new as its header says, or are more than may be opened counts
+as a whole: its base offset stands for its records.
 
 Source: Kafka `LogSegment.findOffsetByTimestamp`, `FileRecords.searchForTimestamp`.
 """
@@ -12,16 +13,25 @@ Source: Kafka `LogSegment.findOffsetByTimestamp`, `FileRecords.searchForTimestam
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 
 from tidelock.broker.log.producer_state import REMEMBERED_BATCHES, ProducerBatch, last_sequence_of
 from tidelock.broker.log.scan import Header
 from tidelock.broker.log.segment import Segment
 from tidelock.broker.log.segments import Segments
 from tidelock.protocol.compression import CompressionUnavailable
-from tidelock.protocol.error_codes import CorruptMessage, InvalidRecord, UnsupportedCompressionType
-from tidelock.protocol.records import Record, iter_records
+from tidelock.protocol.error_codes import (
+    CorruptMessage,
+    InvalidRecord,
+    MessageTooLarge,
+    UnsupportedCompressionType,
+)
+from tidelock.protocol.records import Record, iter_records, read_header
 
 RECALL_BYTES = 8 * 1024 * 1024
+# What one batch may open to: a few KB of gzip could otherwise keep the broker's only loop busy for minutes.
+OPENED_BYTES = 64 << 20
+OPENED_RECORDS = 100_000
 LOG_APPEND_TIME = 0x08
 CONTROL = 0x20
 
@@ -34,13 +44,24 @@ class KeylessRecords(InvalidRecord):
         self.record_errors = [(index, "the record has no key") for index in indexes]
 
 
+@dataclass(slots=True)
+class Opening:
+    """How many records may still be looked at for one request."""
+
+    records: int = OPENED_RECORDS
+
+
 def require_keys(batch: memoryview) -> None:
     """Refuse a batch for a compacted topic when a record has no key.
 
     Raises:
         KeylessRecords: with the place of each.
+        MessageTooLarge: there are too many to look at.
         KafkaError: the records cannot be read.
     """
+    count = read_header(batch).count
+    if count > OPENED_RECORDS:
+        raise MessageTooLarge(f"a batch of {count} records; a compacted topic takes {OPENED_RECORDS} at once")
     keyless = [number for number, record in enumerate(opened(batch)) if record.key is None]
     if keyless:
         raise KeylessRecords(keyless)
@@ -52,28 +73,32 @@ def opened(batch: bytes | memoryview) -> Iterator[Record]:
     Raises:
         UnsupportedCompressionType: also where the library that opens it is not installed.
         CorruptMessage, InvalidRecord: the records are not what the header says.
+        MessageTooLarge: they open to more than `OPENED_BYTES`.
     """
     try:
-        yield from iter_records(batch)
+        yield from iter_records(batch, limit=OPENED_BYTES)
     except CompressionUnavailable as error:
         raise UnsupportedCompressionType(error.what, where=error.where, hint=error.hint) from error
 
 
-def by_timestamp(segments: Segments, timestamp: int, log_start_offset: int) -> tuple[int, int] | None:
+def by_timestamp(
+    segments: Segments, timestamp: int, log_start_offset: int, opening: Opening
+) -> tuple[int, int] | None:
     """Return (timestamp, offset) of the first record at or behind the log start that is not older."""
     for segment in segments:
         if segment.max_timestamp[0] < timestamp:
             continue
         begin = max(segment.time_index.offset_for(timestamp), log_start_offset)
         for position, header in segment.headers(segment.locate(begin)):
-            if header[8] >= timestamp:
-                found = _first_in_batch(segment, position, header, timestamp, log_start_offset)
+            if header[8] >= timestamp and header[0] + header[6] >= log_start_offset and header[12]:
+                batch = segment.batch(position, header)
+                found = _first_in_batch(batch, header, timestamp, log_start_offset, opening)
                 if found is not None:
                     return found
     return None
 
 
-def newest(segments: Segments, log_start_offset: int) -> tuple[int, int] | None:
+def newest(segments: Segments, log_start_offset: int, opening: Opening) -> tuple[int, int] | None:
     """Return (timestamp, offset) of the record with the greatest timestamp; the first of several."""
     best: Segment | None = None
     for segment in segments:
@@ -81,7 +106,7 @@ def newest(segments: Segments, log_start_offset: int) -> tuple[int, int] | None:
             best = segment
     if best is None or _greatest(best, log_start_offset) < 0:
         return None
-    return by_timestamp(segments, _greatest(best, log_start_offset), log_start_offset)
+    return by_timestamp(segments, _greatest(best, log_start_offset), log_start_offset, opening)
 
 
 def recent_batches(segments: Segments, producer_id: int, epoch: int) -> list[ProducerBatch]:
@@ -107,19 +132,21 @@ def _batches_of(
 
 
 def _first_in_batch(
-    segment: Segment, position: int, header: Header, timestamp: int, log_start_offset: int
+    batch: bytes | memoryview, header: Header, timestamp: int, log_start_offset: int, opening: Opening
 ) -> tuple[int, int] | None:
-    if header[0] + header[6] < log_start_offset:
-        return None
-    if header[5] & LOG_APPEND_TIME:
-        return header[8], max(header[0], log_start_offset)
+    """Return None only where the log starts inside the batch, behind its newest records."""
+    whole = header[8], max(header[0], log_start_offset)
+    count = header[12]
+    if header[5] & LOG_APPEND_TIME or count > opening.records:
+        return whole
+    opening.records -= count
     try:
-        for record in opened(segment.batch(position, header)):
+        for record in opened(batch):
             if record.timestamp >= timestamp and record.offset >= log_start_offset:
                 return record.timestamp, record.offset
-    except (CorruptMessage, InvalidRecord):
-        return header[8], max(header[0], log_start_offset)
-    return None
+    except (CorruptMessage, InvalidRecord, MessageTooLarge):
+        return whole
+    return whole if header[0] >= log_start_offset else None
 
 
 def _greatest(segment: Segment, log_start_offset: int) -> int:

@@ -298,15 +298,19 @@ class Partition(StoredLog):
         """Return the bytes of the batches from the one that contains `start` to before the one of `end`."""
         return self._segments.size_between(start, end, self.log_end_offset)
 
-    def offset_for_timestamp(self, timestamp_ms: int) -> tuple[int, int] | None:
+    def offset_for_timestamp(
+        self, timestamp_ms: int, opening: lookup.Opening | None = None
+    ) -> tuple[int, int] | None:
         """Return (timestamp, offset) of the first record that is not older than `timestamp_ms`, if any."""
+        allowed = opening or lookup.Opening()
         return self._looking_up(
-            lambda: lookup.by_timestamp(self._segments, timestamp_ms, self.log_start_offset)
+            lambda: lookup.by_timestamp(self._segments, timestamp_ms, self.log_start_offset, allowed)
         )
 
-    def max_timestamp(self) -> tuple[int, int] | None:
+    def max_timestamp(self, opening: lookup.Opening | None = None) -> tuple[int, int] | None:
         """Return (timestamp, offset) of the record with the greatest timestamp, if any has one."""
-        return self._looking_up(lambda: lookup.newest(self._segments, self.log_start_offset))
+        allowed = opening or lookup.Opening()
+        return self._looking_up(lambda: lookup.newest(self._segments, self.log_start_offset, allowed))
 
     def _looking_up(self, search: Callable[[], tuple[int, int] | None]) -> tuple[int, int] | None:
         self.require_online()

@@ -1,8 +1,11 @@
 """The classic group protocol, rule by rule."""
 
+from typing import Any
+
 import pytest
 
 from tests.support.groups import GroupKit
+from tidelock.broker.groups.classic import LONGEST_STEM_BYTES, MOST_PENDING
 from tidelock.broker.groups.state import GroupState
 from tidelock.protocol.error_codes import ErrorCode as E
 
@@ -231,3 +234,38 @@ def test_the_disk_is_full_when_the_leader_assigns(kit: GroupKit) -> None:
     leader = kit.sync(one, generation, {two: b"2"})
     assert leader.synced.error_code == follower.synced.error_code == E.KAFKA_STORAGE_ERROR
     assert kit.group.state is GroupState.PREPARING_REBALANCE
+
+
+LONG = "x" * 33_000
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"instance_id": LONG},
+        {"instance_id": "\u00e9" * 16_400},
+        {"instance_id": LONG[: 32_767 - 36]},
+        {"protocols": (("range", b"m"), (LONG, b"m"))},
+        {"protocol_type": LONG},
+    ],
+)
+def test_a_name_that_no_record_could_hold_is_refused_before_it_joins(
+    kit: GroupKit, given: dict[str, Any]
+) -> None:
+    assert kit.join(**given).joined.error_code == E.INVALID_REQUEST
+    (member,) = kit.stable("fine")
+    assert kit.join(**given).joined.error_code != 0
+    assert kit.heartbeat(member, kit.group.generation, "fine") == 0
+
+
+def test_the_longest_instance_id_gets_through(kit: GroupKit) -> None:
+    kit.stable("x" * LONGEST_STEM_BYTES)
+
+
+def test_ids_that_were_given_out_do_not_pile_up(kit: GroupKit) -> None:
+    first = kit.join(version=4).joined.member_id
+    for _ in range(MOST_PENDING):
+        last = kit.join(version=4).joined.member_id
+    assert len(kit.group.pending) == MOST_PENDING
+    assert kit.join(first, version=4).joined.error_code == E.UNKNOWN_MEMBER_ID
+    assert kit.join(last, version=4).answer is None

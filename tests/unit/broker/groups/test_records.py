@@ -3,6 +3,7 @@
 import pytest
 
 from tidelock.broker.groups.records import (
+    LONGEST_TEXT_BYTES,
     CorruptGroupRecord,
     GroupChanged,
     GroupForgotten,
@@ -12,6 +13,7 @@ from tidelock.broker.groups.records import (
     decode,
     encode,
 )
+from tidelock.protocol.error_codes import InvalidRequest
 
 MEMBER = MemberImage("m-1", None, "client", "/127.0.0.1", 30_000, 10_000, b"sub", b"assignment")
 STATIC = MemberImage("m-2", "instance", "client", "/::1", 60_000, 45_000, b"", b"")
@@ -62,3 +64,9 @@ def test_a_cut_record_is_refused(cut: int) -> None:
     assert value is not None
     with pytest.raises(CorruptGroupRecord):
         decode(key, value[:-cut])
+
+
+def test_a_name_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(InvalidRequest):
+        encode(OffsetForgotten("g" * (LONGEST_TEXT_BYTES + 1), "t", 0))
+    encode(OffsetForgotten("g" * LONGEST_TEXT_BYTES, "t", 0))
