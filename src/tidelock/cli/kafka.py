@@ -22,6 +22,7 @@ from tidelock.errors import (
     UsageError,
 )
 from tidelock.protocol import error_codes as codes
+from tidelock.runtime import Clock, SystemClock
 
 POLL_RECORDS = 1000
 POLL_TIMEOUT = 0.1
@@ -246,18 +247,19 @@ def row(message: Message) -> dict[str, Any]:
     }
 
 
-def settled(ask: Callable[[], T]) -> T:
+def settled(ask: Callable[[], T], clock: Clock | None = None) -> T:
     """Ask again while a cluster that has just started still settles who coordinates and leads.
 
     Raises:
         BrokerNotReadyError: it did not within `PATIENCE` seconds.
     """
-    deadline = time.monotonic() + PATIENCE
+    clock = clock or SystemClock()
+    deadline = clock.monotonic() + PATIENCE
     while True:
         try:
             return ask()
         except _UNSETTLED as error:
-            if time.monotonic() >= deadline:
+            if clock.monotonic() >= deadline:
                 raise BrokerNotReadyError(
                     f"the cluster is not settled: {error.error_name}", where=error.where, hint="try again"
                 ) from error

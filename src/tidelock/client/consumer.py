@@ -6,7 +6,6 @@ been away for `patience` seconds. Blocking; one thread at a time, callbacks come
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
@@ -17,6 +16,7 @@ from tidelock.client.model import Message, TopicPartition
 from tidelock.client.settings import ClientSettings, settings_of
 from tidelock.errors import LocalProtocolError
 from tidelock.protocol.error_codes import UnknownTopicOrPartition
+from tidelock.runtime import Clock, SystemClock
 
 ANSWER_WITHIN = 10.0
 PATIENCE = 60.0
@@ -55,6 +55,7 @@ class Consumer:
         group: the consumer group; needed for `subscribe`, `commit` and `committed`.
         name: client id, as broker logs show it.
         patience: seconds that the broker may be away before `poll` raises.
+        clock: what they are measured with.
 
     Raises:
         BrokerUnreachable: nobody listens at the bootstrap address.
@@ -68,7 +69,9 @@ class Consumer:
         group: str | None = None,
         name: str = "tidelock-consumer",
         patience: float = PATIENCE,
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self._library = load()
         self.settings = settings_of(settings)
         self.group = group or self.settings.properties.get("group.id")
@@ -144,9 +147,9 @@ class Consumer:
             if self.at_end:
                 self.at_end -= {TopicPartition(one.topic(), one.partition()) for one in records}
                 self.at_end |= self._ends_among(messages)
-        elif self._away_since is not None and time.monotonic() - self._away_since > self._patience:
+        elif self._away_since is not None and self._clock.monotonic() - self._away_since > self._patience:
             somebody_listens(self.settings.bootstrap)
-            self._away_since = time.monotonic()
+            self._away_since = self._clock.monotonic()
         return cast("list[Message]", records)
 
     def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
@@ -265,7 +268,7 @@ class Consumer:
     def _note(self, error: Any) -> None:
         self.trouble = str(error.str())
         if error.code() == self._library.KafkaError._ALL_BROKERS_DOWN and self._away_since is None:
-            self._away_since = time.monotonic()
+            self._away_since = self._clock.monotonic()
 
     def _need_group(self) -> None:
         if not self.group:

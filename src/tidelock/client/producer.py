@@ -6,7 +6,6 @@ The first record that could not be delivered is raised by the next call, and by 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +15,7 @@ from tidelock.client.library import load, make
 from tidelock.client.model import Message, Outgoing
 from tidelock.client.settings import ClientSettings, settings_of
 from tidelock.errors import TidelockError
+from tidelock.runtime import Clock, SystemClock
 
 FLUSH_TIMEOUT = 60.0
 MAX_BLOCK = 60.0  # seconds to wait for room in the queue; Java's max.block.ms
@@ -36,6 +36,7 @@ class Producer:
     Args:
         settings: client keys in any spelling, or a bootstrap address.
         name: client id, as broker logs show it.
+        clock: for the wait for room in the queue.
 
     Raises:
         BrokerUnreachable: nobody listens at the bootstrap address.
@@ -43,8 +44,13 @@ class Producer:
     """
 
     def __init__(
-        self, settings: ClientSettings | Mapping[str, object] | str, *, name: str = "tidelock-producer"
+        self,
+        settings: ClientSettings | Mapping[str, object] | str,
+        *,
+        name: str = "tidelock-producer",
+        clock: Clock | None = None,
     ) -> None:
+        self._clock = clock or SystemClock()
         self.settings = settings_of(settings)
         given = self.settings.properties
         defaults = {name: value for name, value in _DEFAULTS.items() if not _spelled(name, given)}
@@ -81,14 +87,14 @@ class Producer:
                 self._producer.produce(topic, record.value, record.key, partition, report, **extra)
                 return
             except BufferError:
-                deadline = deadline or time.monotonic() + MAX_BLOCK
+                deadline = deadline or self._clock.monotonic() + MAX_BLOCK
                 self._wait_for_room(topic, deadline)
             except self._library.KafkaException as error:
                 raise translated(error.args[0], f"topic {topic}") from None
 
     def _wait_for_room(self, topic: str, deadline: float) -> None:
         self._producer.poll(_WAIT)
-        if time.monotonic() > deadline:
+        if self._clock.monotonic() > deadline:
             why = self.trouble or "the broker is slow"
             raise BrokerUnreachable(
                 f"no room for another record in {MAX_BLOCK:.0f} s: {why}", where=f"topic {topic}"
