@@ -22,6 +22,7 @@ from typing import NamedTuple
 from tidelock.broker.apis import api_versions, fetch, produce
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.closing import CloseConnection
+from tidelock.broker.apis.limits import MOST_BYTES
 from tidelock.broker.apis.registry import BY_KEY, handler
 from tidelock.broker.groups.classic import ClassicRules
 from tidelock.broker.groups.coordinator import GroupCoordinator
@@ -167,6 +168,8 @@ class Node:
             return self._data(
                 key, frame, 10 + max(length, 0), Call(version, correlation_id, "", client_host, now)
             )
+        if len(frame) > MOST_BYTES:
+            raise CloseConnection(f"{api.module} v{version} of {len(frame)} bytes")
         self.has_new_deadlines = True
         header = read_request_header(frame)
         call = Call(version, correlation_id, header.client_id or "", client_host, now)

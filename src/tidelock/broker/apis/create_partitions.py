@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.create_topics import MAX_PARTITIONS
+from tidelock.broker.apis.limits import NewPartitions
 from tidelock.broker.state import BrokerState, is_internal
 from tidelock.protocol import error_codes as errors
 from tidelock.protocol.error_codes import KafkaError
@@ -20,16 +21,19 @@ from tidelock.protocol.messages.create_partitions import (
 
 def handle(state: BrokerState, request: CreatePartitionsRequest, call: Call) -> CreatePartitionsResponse:
     """Grow each topic."""
+    room = NewPartitions()
     return CreatePartitionsResponse(
-        results=[_grow(state, topic, request.validate_only, call) for topic in request.topics]
+        results=[
+            _grow(state, topic, call, room, validate_only=request.validate_only) for topic in request.topics
+        ]
     )
 
 
 def _grow(
-    state: BrokerState, asked: CreatePartitionsTopic, validate_only: bool, call: Call
+    state: BrokerState, asked: CreatePartitionsTopic, call: Call, room: NewPartitions, *, validate_only: bool
 ) -> CreatePartitionsTopicResult:
     try:
-        _check(state, asked)
+        room.take(_check(state, asked))
         if not validate_only:
             state.add_partitions(asked.name, asked.count, call.now)
     except KafkaError as error:
@@ -39,7 +43,8 @@ def _grow(
     return CreatePartitionsTopicResult(name=asked.name, error_message=None)
 
 
-def _check(state: BrokerState, asked: CreatePartitionsTopic) -> None:
+def _check(state: BrokerState, asked: CreatePartitionsTopic) -> int:
+    """Return how many partitions are to be created."""
     topic = state.image.topics.get(asked.name)
     if topic is None:
         raise errors.UnknownTopicOrPartition(f"there is no topic {asked.name!r}")
@@ -52,10 +57,11 @@ def _check(state: BrokerState, asked: CreatePartitionsTopic) -> None:
             f" most {MAX_PARTITIONS}"
         )
     if asked.assignments is None:
-        return
+        return new
     if len(asked.assignments) != new:
         raise errors.InvalidReplicaAssignment(f"{new} new partitions need {new} assignments")
     if any(one.broker_ids != [state.settings.node_id] for one in asked.assignments):
         raise errors.InvalidReplicaAssignment(
             f"each partition can only be assigned to broker {state.settings.node_id}, which is alone"
         )
+    return new

@@ -3,7 +3,8 @@
 -1 partitions or replicas = the broker's default (KIP-464), v5 answers with the effective configs (KIP-525),
 v7 with the id (KIP-516). Replica assignments may name this broker only. What is wrong is said per topic:
 INVALID_TOPIC 17, TOPIC_ALREADY_EXISTS 36, INVALID_PARTITIONS 37, INVALID_REPLICATION_FACTOR 38,
-INVALID_REPLICA_ASSIGNMENT 39, INVALID_CONFIG 40, INVALID_REQUEST 42 (named twice).
+INVALID_REPLICA_ASSIGNMENT 39, INVALID_CONFIG 40, INVALID_REQUEST 42 (named twice), POLICY_VIOLATION 44 (too
+many partitions in one request).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections import Counter
 
 from tidelock.broker import configs
 from tidelock.broker.apis.call import Call
+from tidelock.broker.apis.limits import NewPartitions
 from tidelock.broker.metadata import INTERNAL_TOPICS
 from tidelock.broker.settings import TopicSettings
 from tidelock.broker.state import BrokerState
@@ -41,8 +43,9 @@ def handle(state: BrokerState, request: CreateTopicsRequest, call: Call) -> Crea
         )
         for name in sorted(twice)
     ]
+    room = NewPartitions()
     results += [
-        _create(state, topic, request.validate_only, call)
+        _create(state, topic, call, room, validate_only=request.validate_only)
         for topic in request.topics
         if topic.name not in twice
     ]
@@ -50,13 +53,14 @@ def handle(state: BrokerState, request: CreateTopicsRequest, call: Call) -> Crea
 
 
 def _create(
-    state: BrokerState, topic: CreatableTopic, validate_only: bool, call: Call
+    state: BrokerState, topic: CreatableTopic, call: Call, room: NewPartitions, *, validate_only: bool
 ) -> CreatableTopicResult:
     try:
         if topic.name in INTERNAL_TOPICS and topic.name in state.image.topics:
             raise errors.TopicAlreadyExists(f"topic {topic.name!r} exists")
         state.check_new_topic(topic.name)
         count = _partition_count(state, topic)
+        room.take(count)
         given = {one.name: one.value for one in topic.configs}
         problem = configs.problem_of(TopicSettings, given)
         if problem is not None:

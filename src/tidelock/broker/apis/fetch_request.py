@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from struct import Struct
 from struct import error as struct_error
 
+from tidelock.broker.apis.limits import Entries
 from tidelock.broker.fetch_sessions import FINAL_EPOCH, Topics, Wanted
 from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags, write_uvarint
 
@@ -46,6 +47,7 @@ def read_request(frame: memoryview, pos: int, version: int) -> FetchRequest:
     Raises:
         MalformedMessage: it is not a Fetch of this version.
     """
+    entries = Entries(frame)
     try:
         if version < 15:
             pos += 4
@@ -56,10 +58,10 @@ def read_request(frame: memoryview, pos: int, version: int) -> FetchRequest:
             session_id, session_epoch = _session(frame, pos)
             pos += 8
         flexible = version >= FLEXIBLE_SINCE
-        topics, pos = _flexible_topics(frame, pos, version) if flexible else _topics(frame, pos, version)
+        topics, pos = (_flexible_topics if flexible else _topics)(frame, pos, version, entries)
         forgotten: list[tuple[str | bytes, int]] = []
         if session_id:
-            forgotten, pos = _forgotten(frame, pos, version)
+            forgotten, pos = _forgotten(frame, pos, version, entries)
     except (struct_error, IndexError, ValueError) as error:
         raise MalformedMessage(f"a Fetch v{version} is cut short or garbled: {error}") from None
     if pos > len(frame):
@@ -82,19 +84,19 @@ def topic_bytes(topic: str | bytes, version: int) -> bytes:
     return bytes(out + raw)
 
 
-def _topics(frame: memoryview, pos: int, version: int) -> tuple[Topics, int]:
+def _topics(frame: memoryview, pos: int, version: int, entries: Entries) -> tuple[Topics, int]:
     layout = _V9 if version >= 9 else _V5 if version >= 5 else _V4
     (count,) = _int(frame, pos)
     pos += 4
     topics: Topics = []
-    for _ in range(_checked(count, frame)):
+    for _ in range(entries.allowed(count)):
         (size,) = _short(frame, pos)
         name = str(frame[pos + 2 : pos + 2 + max(size, 0)], "utf-8")
         pos += 2 + max(size, 0)
         (partitions,) = _int(frame, pos)
         pos += 4
         wanted = []
-        for _ in range(_checked(partitions, frame)):
+        for _ in range(entries.allowed(partitions)):
             wanted.append(_wanted(layout.unpack_from(frame, pos), version))
             pos += layout.size
         topics.append((name, wanted))
@@ -107,14 +109,14 @@ def _wanted(fields: tuple[int, ...], version: int) -> Wanted:
     return Wanted(fields[0], -1, fields[1], -1, fields[-1])
 
 
-def _flexible_topics(frame: memoryview, pos: int, version: int) -> tuple[Topics, int]:
+def _flexible_topics(frame: memoryview, pos: int, version: int, entries: Entries) -> tuple[Topics, int]:
     count, pos = read_uvarint(frame, pos)
     topics: Topics = []
-    for _ in range(_checked(count - 1, frame)):
+    for _ in range(entries.allowed(count - 1)):
         topic, pos = _topic(frame, pos, version)
         partitions, pos = read_uvarint(frame, pos)
         wanted = []
-        for _ in range(_checked(partitions - 1, frame)):
+        for _ in range(entries.allowed(partitions - 1)):
             index, epoch, offset, last_epoch, _, max_bytes = _V12.unpack_from(frame, pos)
             pos = skip_tags(frame, pos + _V12.size)
             wanted.append(Wanted(index, epoch, offset, last_epoch, max_bytes))
@@ -136,12 +138,14 @@ def _topic(frame: memoryview, pos: int, version: int) -> tuple[str | bytes, int]
     return str(frame[pos:end], "utf-8"), end
 
 
-def _forgotten(frame: memoryview, pos: int, version: int) -> tuple[list[tuple[str | bytes, int]], int]:
+def _forgotten(
+    frame: memoryview, pos: int, version: int, entries: Entries
+) -> tuple[list[tuple[str | bytes, int]], int]:
     found: list[tuple[str | bytes, int]] = []
-    count, pos = _length(frame, pos, version)
+    count, pos = _length(frame, pos, version, entries)
     for _ in range(count):
         topic, pos = _topic(frame, pos, version)
-        partitions, pos = _length(frame, pos, version)
+        partitions, pos = _length(frame, pos, version, entries)
         found += [(topic, _int(frame, pos + 4 * number)[0]) for number in range(partitions)]
         pos += 4 * partitions
         if version >= FLEXIBLE_SINCE:
@@ -149,16 +153,9 @@ def _forgotten(frame: memoryview, pos: int, version: int) -> tuple[list[tuple[st
     return found, pos
 
 
-def _length(frame: memoryview, pos: int, version: int) -> tuple[int, int]:
+def _length(frame: memoryview, pos: int, version: int, entries: Entries) -> tuple[int, int]:
     """An array's length, checked, and where its elements start."""
     if version >= FLEXIBLE_SINCE:
         count, pos = read_uvarint(frame, pos)
-        return _checked(count - 1, frame), pos
-    return _checked(_int(frame, pos)[0], frame), pos + 4
-
-
-def _checked(count: int, frame: memoryview) -> int:
-    """A count of elements that a frame of this size can hold; a null array is empty."""
-    if count > len(frame):
-        raise MalformedMessage(f"a Fetch says it has {count} elements in {len(frame)} bytes")
-    return max(count, 0)
+        return entries.allowed(count - 1), pos
+    return entries.allowed(_int(frame, pos)[0]), pos + 4

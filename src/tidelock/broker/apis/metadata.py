@@ -9,6 +9,7 @@ leader.
 from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
+from tidelock.broker.apis.limits import MOST_NEW_PARTITIONS, NewPartitions
 from tidelock.broker.log import Partition
 from tidelock.broker.metadata import INTERNAL_TOPICS, Topic
 from tidelock.broker.state import BrokerState
@@ -40,7 +41,8 @@ def handle(state: BrokerState, request: MetadataRequest, call: Call) -> Metadata
         may_create = state.settings.auto_create_topics_enable and (
             call.version < 4 or request.allow_auto_topic_creation
         )
-        topics = [_asked(state, one, may_create, call) for one in request.topics]
+        room = NewPartitions() if may_create else None
+        topics = [_asked(state, one, room, call) for one in request.topics]
     if request.include_topic_authorized_operations:
         for topic in topics:
             topic.topic_authorized_operations = TOPIC_OPERATIONS
@@ -58,12 +60,12 @@ def handle(state: BrokerState, request: MetadataRequest, call: Call) -> Metadata
 
 
 def _asked(
-    state: BrokerState, asked: MetadataRequestTopic, may_create: bool, call: Call
+    state: BrokerState, asked: MetadataRequestTopic, room: NewPartitions | None, call: Call
 ) -> MetadataResponseTopic:
     try:
         if asked.topic_id != ZERO_UUID:
             return _described(state, state.topic_by_id(asked.topic_id))
-        return _described(state, _find_or_create(state, asked.name or "", may_create, call))
+        return _described(state, _find_or_create(state, asked.name or "", room, call))
     except KafkaError as error:
         name = asked.name if asked.topic_id == ZERO_UUID else None
         if name is None and call.version < 12:
@@ -76,13 +78,18 @@ def _asked(
         )
 
 
-def _find_or_create(state: BrokerState, name: str, may_create: bool, call: Call) -> Topic:
+def _find_or_create(state: BrokerState, name: str, room: NewPartitions | None, call: Call) -> Topic:
     topic = state.image.topics.get(name)
     if topic is not None:
         return topic
     state.check_new_topic(name)
-    if not may_create or name in INTERNAL_TOPICS:
+    if room is None or name in INTERNAL_TOPICS:
         raise errors.UnknownTopicOrPartition(f"there is no topic {name!r}")
+    try:
+        room.take(min(state.settings.num_partitions, MOST_NEW_PARTITIONS))
+    except errors.PolicyViolation as error:
+        # Clients ask again at this code; Kafka says it as well while it creates the topic.
+        raise errors.LeaderNotAvailable(f"topic {name!r} is created when it is asked for again") from error
     return state.create_topic(name, state.settings.num_partitions, {}, call.now)
 
 

@@ -21,6 +21,7 @@ from struct import Struct
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.closing import CloseConnection
 from tidelock.broker.apis.enrolment import Enrolment, Support, enrol
+from tidelock.broker.apis.limits import Entries
 from tidelock.broker.log import Partition
 from tidelock.broker.metadata import INTERNAL_TOPICS
 from tidelock.broker.state import BrokerState, Chunks
@@ -111,6 +112,7 @@ class _Appending:
 
     __slots__ = (
         "enrolment",
+        "entries",
         "extra",
         "failed",
         "frame",
@@ -129,6 +131,7 @@ class _Appending:
     ) -> None:
         self.state = state
         self.frame = frame
+        self.entries = Entries(frame)
         self.version = call.version
         self.refusal = 0 if acks in (-1, 0, 1) else int(ErrorCode.INVALID_REQUIRED_ACKS)
         self.understaffed = state.understaffed if acks == -1 else NOBODY
@@ -143,7 +146,7 @@ class _Appending:
         frame = self.frame
         (count,) = _int(frame, pos)
         pos += 4
-        out += _pack_int(_checked(count, frame))
+        out += _pack_int(self._counted(count))
         for _ in range(count):
             (size,) = _short(frame, pos)
             raw = frame[pos : pos + 2 + size]
@@ -152,7 +155,7 @@ class _Appending:
             out += raw
             (partitions,) = _int(frame, pos)
             pos += 4
-            out += _pack_int(_checked(partitions, frame))
+            out += _pack_int(self._counted(partitions))
             found = self._partitions(name)
             for _ in range(partitions):
                 index, size = _index_size(frame, pos)
@@ -167,7 +170,7 @@ class _Appending:
         frame = self.frame
         count, pos = read_uvarint(frame, pos)
         write_uvarint(out, count)
-        for _ in range(_checked(count - 1, frame)):
+        for _ in range(self._counted(count - 1)):
             start = pos
             if self.version >= TOPIC_IDS_SINCE:
                 pos += 16
@@ -179,7 +182,7 @@ class _Appending:
             out += frame[start:pos]
             partitions, pos = read_uvarint(frame, pos)
             write_uvarint(out, partitions)
-            for _ in range(_checked(partitions - 1, frame)):
+            for _ in range(self._counted(partitions - 1)):
                 # One-byte varints and empty tags are read in place: they are nearly all there are.
                 index, size = _index_byte(frame, pos)
                 pos += 5
@@ -192,6 +195,11 @@ class _Appending:
             out.append(0)
             pos = pos + 1 if not frame[pos] else skip_tags(frame, pos)
         _require_end(skip_tags(frame, pos), frame)
+
+    def _counted(self, count: int) -> int:
+        if count < 0:
+            raise MalformedMessage(f"a Produce says it has {count} elements")
+        return self.entries.allowed(count)
 
     def _partitions(self, name: str) -> list[Partition | None] | int:
         if name in INTERNAL_TOPICS:
@@ -269,13 +277,6 @@ class _Appending:
                 write_uvarint(out, len(raw) + 1)
                 out += raw
                 out.append(0)
-
-
-def _checked(count: int, frame: memoryview) -> int:
-    """A count of elements that a frame of this size can hold."""
-    if not 0 <= count <= len(frame):
-        raise MalformedMessage(f"a Produce says it has {count} elements in {len(frame)} bytes")
-    return count
 
 
 def _require_end(pos: int, frame: memoryview) -> None:
