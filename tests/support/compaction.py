@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tests.support.logs import flush_all
 from tidelock.broker.log import Logs, LogSettings, MemoryFiles, Partition
 from tidelock.protocol.records import Record, build_batch, iter_batches, iter_records
 
@@ -46,7 +47,7 @@ def folder(files: MemoryFiles, settings: LogSettings, now_ms: int = START_MS) ->
     assert not report.offline
     if KEY not in logs.partitions:
         logs.create(*KEY, bytes(16), now_ms)
-        logs.flush_all()
+        flush_all(logs)
     return logs
 
 

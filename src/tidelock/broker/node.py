@@ -123,7 +123,7 @@ class Node:
         )
         state.transactions = TransactionCoordinator(state, limits)
         if settings.tidelock_flush_policy == "group":
-            _flush_what_was_found(state)
+            _flush_what_was_found(state, report)
         read_back(state, now)
         return cls(state, report, now)
 
@@ -313,12 +313,13 @@ class Node:
         return failures
 
 
-def _flush_what_was_found(state: BrokerState) -> None:
+def _flush_what_was_found(state: BrokerState, report: OpenReport) -> None:
     """Make durable what a killed process left in the page cache: before that, nobody may read it."""
     job = state.logs.begin_flush(checkpoint=True)
     if job is not None:
         job.run()
         state.logs.end_flush(job)
+        report.offline.update({key: f"a sync failed: {error}" for key, error in job.failures.items()})
 
 
 def _uuid(raw: bytes) -> str:

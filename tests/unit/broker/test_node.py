@@ -8,6 +8,7 @@ import pytest
 
 from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
 from tidelock.broker.apis.closing import CloseConnection
+from tidelock.broker.log import keep_everything
 from tidelock.broker.metadata import ClusterNamed, TopicCreated, TopicDeleted, encode
 from tidelock.broker.purgatory import Parked
 from tidelock.protocol.error_codes import ErrorCode as E
@@ -158,6 +159,16 @@ def test_records_are_read_once_they_are_durable(isolation: int) -> None:
     assert seen(broker, isolation)[:2] == (2, 2)
     broker.restart(clean=False)
     assert seen(broker, isolation)[:2] == (2, 2)
+
+
+def test_what_cannot_be_made_durable_at_a_start_is_offline() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    broker.produce("t", b"1")
+    broker.files.crash(keep_everything)
+    broker.files.fail("sync", after=3)  # behind those of the metadata log and the leader epoch
+    broker.open()
+    assert broker.node.report.offline.keys() == {("t", 0)}
 
 
 def test_records_nobody_waits_for_are_flushed_for_the_readers() -> None:

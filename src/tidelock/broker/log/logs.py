@@ -245,20 +245,6 @@ class Logs:
             if partition is not None and partition.has_begun(part):
                 partition.end_flush(part, job.failures.get(part.key))
 
-    def flush_all(self) -> None:
-        """Make everything durable, here and now.
-
-        Raises:
-            KafkaStorageError: at least one partition failed, and is offline.
-        """
-        job = self.begin_flush(checkpoint=True)
-        if job is None:
-            return
-        job.run()
-        self.end_flush(job)
-        for (topic, index), error in job.failures.items():
-            raise KafkaStorageError(f"a sync failed: {error}", where=f"{topic}-{index}") from error
-
     def close(self, *, clean: bool) -> list[KafkaStorageError]:
         """Close every partition; returns what went wrong.
 

@@ -87,11 +87,6 @@ class StoredLog:
         """Bytes of all `.log` files."""
         return self._segments.size_bytes
 
-    @property
-    def segment_count(self) -> int:
-        """Number of segments, the active one included."""
-        return len(self._segments)
-
     def write(self, batch: memoryview, last_offset: int, max_timestamp: int, now_ms: int) -> None:
         """Write one batch at the end, in one call, and publish the new end.
 

@@ -24,6 +24,7 @@ from tests.support.compaction import (
     folder,
     last_of_each,
 )
+from tests.support.logs import flush_all
 from tidelock.broker.log import LogSettings, MemoryFiles, keep_everything, keep_nothing
 from tidelock.broker.log.transactions import Marker
 from tidelock.protocol.records import Producer, Record, build_batch
@@ -79,7 +80,7 @@ def test_equals_the_naive_model(
             append(partition, content, now, codec)
             model.records += [Kept(first + n, k, v, now + n) for n, (k, v) in enumerate(content)]
             now += 1
-        logs.flush_all()
+        flush_all(logs)
         end = compact(logs, now, files)
         if end is not None:
             model.compact(end, now)
@@ -104,7 +105,7 @@ def test_killed_at_any_step(
         for content, codec in part:
             append(logs.get(*KEY), content, now, codec)
             now += 1
-        logs.flush_all()
+        flush_all(logs)
         files.left = steps
         before = everything(logs.get(*KEY))
         try:
@@ -130,7 +131,7 @@ def test_every_step_of_one_pass_is_killed_once() -> None:
             logs = folder(files, SMALL)
             for number in range(60):
                 append(logs.get(*KEY), [(b"%d" % (number % 7), b"v" * 30 or None)], START_MS + number)
-            logs.flush_all()
+            flush_all(logs)
             before = last_of_each(everything(logs.get(*KEY)))
             files.left = steps
             try:
@@ -150,7 +151,7 @@ def test_a_compacted_log_stays_readable_when_its_policy_changes() -> None:
     logs = folder(files, SMALL)
     for number in range(60):
         append(logs.get(*KEY), [(b"%d" % (number % 7), b"v" * 30)], START_MS + number)
-    logs.flush_all()
+    flush_all(logs)
     assert compact(logs, START_MS + 100, files) is not None
     kept = everything(logs.get(*KEY))
     assert len(kept) < 40

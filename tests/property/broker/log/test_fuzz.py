@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.support.batches import batch
+from tests.support.logs import flush_all
 from tidelock.broker.log import Logs, LogSettings, MemoryFiles
 from tidelock.broker.log.checkpoint import read_lines, read_marks
 from tidelock.broker.log.epochs import LeaderEpochs
@@ -34,7 +35,7 @@ def data_folder(*, clean: bool) -> MemoryFiles:
     for number in range(20):
         partition.append(batch(2, timestamp=NOW + number, producer=Producer(1, 0, 2 * number)), NOW)
     partition.delete_records_before(9)
-    logs.flush_all()
+    flush_all(logs)
     if clean:
         logs.close(clean=True)
     return files

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from tests.support.batches import batch
+from tests.support.logs import flush_all
 from tidelock.broker.log import Logs, LogSettings, MemoryFiles, Partition, keep_everything
 from tidelock.protocol.records import Producer, iter_batches, iter_records
 
@@ -51,7 +52,7 @@ class LogMachine(RuleBasedStateMachine):
         self.logs = Logs(self.files, lambda _: SMALL)
         self.logs.open_all(self.now)
         self.logs.create(*KEY, bytes(16), self.now)
-        self.logs.flush_all()
+        flush_all(self.logs)
 
     @property
     def log(self) -> Partition:
@@ -121,7 +122,7 @@ class LogMachine(RuleBasedStateMachine):
 
     @rule()
     def flush(self) -> None:
-        self.logs.flush_all()
+        flush_all(self.logs)
         self.flushed = self.end
 
     @rule()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from tests.support.batches import batch
+from tests.support.logs import flush_all
 from tidelock.broker.log import Logs, LogSettings, Marker, MemoryFiles, Partition, keep_everything
 from tidelock.protocol.records import Producer, iter_batches
 
@@ -71,7 +72,7 @@ class TransactionMachine(RuleBasedStateMachine):
         self.logs = Logs(self.files, lambda _: SMALL)
         self.logs.open_all(self.now)
         self.logs.create(*KEY, bytes(16), self.now)
-        self.logs.flush_all()
+        flush_all(self.logs)
 
     @property
     def log(self) -> Partition:
@@ -134,13 +135,13 @@ class TransactionMachine(RuleBasedStateMachine):
 
     @rule(part=st.floats(0, 1))
     def delete_records(self, part: float) -> None:
-        self.logs.flush_all()
+        flush_all(self.logs)
         self.start = max(self.start, int(self.log.log_end_offset * part))
         self.log.delete_records_before(self.start)
 
     @rule()
     def flush(self) -> None:
-        self.logs.flush_all()
+        flush_all(self.logs)
 
     @rule()
     def stop_and_start(self) -> None:

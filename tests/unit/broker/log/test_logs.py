@@ -3,6 +3,7 @@
 import pytest
 
 from tests.support.batches import batch
+from tests.support.logs import flush_all
 from tidelock.broker.log import Logs, LogSettings, MemoryFiles, OpenReport, keep_everything
 from tidelock.broker.log.files import read_all
 from tidelock.broker.log.logs import read_topic_id, write_topic_id
@@ -79,7 +80,7 @@ def test_a_killed_process_loses_nothing() -> None:
 def test_what_was_flushed_survives_a_power_loss() -> None:
     files = MemoryFiles()
     logs = filled(files)
-    logs.flush_all()
+    flush_all(logs)
     logs.get("orders", 0).append(batch(1), NOW)
     files.crash()
     again, report = started(files)
@@ -91,11 +92,11 @@ def test_segments_begun_since_the_last_flush_survive_a_power_loss_after_the_next
     files = MemoryFiles()
     logs, _ = started(files)
     partition = logs.create("orders", 0, ID, NOW)
-    logs.flush_all()
+    flush_all(logs)
     for _ in range(20):
         partition.append(batch(1), NOW)
-    assert partition.segment_count > 1
-    logs.flush_all()
+    assert len(partition._segments) > 1
+    flush_all(logs)
     files.crash()
     again, report = started(files)
     assert report.offline == {}
@@ -124,7 +125,7 @@ def test_a_flush_without_a_sealed_segment_writes_recovery_points_only_now_and_th
     files = MemoryFiles()
     logs, _ = started(files)
     partition = logs.create("orders", 0, ID, NOW)
-    logs.flush_all()
+    flush_all(logs)
     written = []
     for _ in range(70):
         partition.append(batch(1), NOW)
@@ -136,7 +137,7 @@ def test_a_flush_without_a_sealed_segment_writes_recovery_points_only_now_and_th
     assert all(points for points, sealed in written if sealed)
     unsealed = [points for points, sealed in written if not sealed]
     assert 0 < unsealed.count(True) < 3
-    assert partition.segment_count > 3
+    assert len(partition._segments) > 3
 
 
 def test_appends_between_begin_and_end_of_a_flush_are_not_counted_as_durable() -> None:
@@ -181,8 +182,8 @@ def test_a_failed_sync_takes_its_partition_offline_and_no_other() -> None:
     files = MemoryFiles()
     logs = filled(files)
     files.fail("sync")
-    with pytest.raises(errors.KafkaStorageError, match="orders-0"):
-        logs.flush_all()
+    with pytest.raises(OSError, match="orders-0"):
+        flush_all(logs)
     with pytest.raises(errors.KafkaStorageError):
         logs.get("orders", 0).append(batch(1), NOW)
     logs.get("orders", 1).append(batch(1), NOW)
@@ -194,7 +195,7 @@ def test_a_damaged_partition_is_offline_and_the_others_work() -> None:
     files = MemoryFiles()
     filled(files).close(clean=False)
     logs, _ = started(files)
-    logs.flush_all()
+    flush_all(logs)
     last = [name for name in files.list("orders-0") if name.endswith(".log")][-1]
     files.open(f"orders-0/{last}").truncate(100)
     again, report = started(files)
@@ -238,7 +239,7 @@ def test_a_deletion_that_a_crash_interrupted_is_finished() -> None:
 def test_deleted_records_stay_deleted_after_a_power_loss() -> None:
     files = MemoryFiles()
     logs = filled(files)
-    logs.flush_all()
+    flush_all(logs)
     logs.get("orders", 0).delete_records_before(15)
     files.crash()
     again, _ = started(files)

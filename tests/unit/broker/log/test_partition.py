@@ -211,7 +211,7 @@ class TestDisk:
             with pytest.raises(errors.KafkaStorageError):
                 partition.append(batch(3), NOW)
         assert partition.append(batch(3), NOW).base_offset == end
-        assert partition.segment_count == 2
+        assert len(partition._segments) == 2
 
     def test_a_read_error_is_answered_and_does_not_stop_the_partition(self) -> None:
         files = MemoryFiles()
@@ -270,7 +270,7 @@ class TestRead:
         partition = opened()
         for _ in range(30):
             partition.append(batch(1), NOW)
-        assert partition.segment_count > 2
+        assert len(partition._segments) > 2
         offset, seen = 0, []
         while offset < 30:
             for header, _ in iter_batches(partition.read(offset, 10_000)):
@@ -334,9 +334,9 @@ class TestDelete:
 
     def test_records_below_the_new_log_start_are_gone(self) -> None:
         partition = self.full()
-        segments = partition.segment_count
+        segments = len(partition._segments)
         assert partition.delete_records_before(25) == 25
-        assert partition.segment_count < segments
+        assert len(partition._segments) < segments
         with pytest.raises(errors.OffsetOutOfRange):
             partition.read(24, 100)
         assert partition.read(25, 100)
@@ -372,9 +372,9 @@ class TestDelete:
         partition = opened(LogSettings(segment_ms=1_000))
         partition.append(batch(1), NOW)
         partition.append(batch(1), NOW + 1_000)
-        assert partition.segment_count == 1
+        assert len(partition._segments) == 1
         partition.append(batch(1), NOW + 1_001)
-        assert partition.segment_count == 2
+        assert len(partition._segments) == 2
 
     def test_a_deleted_partition_leaves_no_file(self) -> None:
         files = MemoryFiles()
