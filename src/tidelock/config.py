@@ -159,6 +159,8 @@ class Settings:
         """Return the description of every key, in declaration order."""
         cached = cls.__dict__.get("__keys__")
         if not cached:
+            if cls is Settings:  # a component without keys
+                return ()
             hints = typing.get_type_hints(cls)
             cached = tuple(_describe(field, hints[field.name]) for field in dataclasses.fields(cls))  # type: ignore[arg-type]  # __init_subclass__ made it one
             cls.__keys__ = cached

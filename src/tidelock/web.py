@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
+import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, overload
@@ -31,6 +33,8 @@ __all__ = [
     "Receive",
     "Scope",
     "Send",
+    "is_loopback_name",
+    "is_own_origin",
     "json_response",
     "read_body",
     "read_json",
@@ -149,6 +153,27 @@ def _placed(text: str, body: bytes) -> str:
     line = before.count(b"\n") + 1
     column = len(before) - (before.rfind(b"\n") + 1) + 1
     return f"{head.removeprefix('JSON is malformed: ')} at line {line}, column {column}"
+
+
+@functools.lru_cache(maxsize=256)
+def is_loopback_name(host: str, allowed: frozenset[str]) -> bool:
+    """Whether a Host header names this machine: a loopback address, `localhost`, or an allowed name."""
+    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
+    name = name.lower()
+    if name == "localhost" or name.endswith(".localhost") or name in allowed:
+        return True
+    try:
+        return ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def is_own_origin(origin: str | None, allowed: frozenset[str]) -> bool:
+    """Whether the page that sent a request is of this machine, or no page sent it."""
+    if origin is None:
+        return True
+    scheme, _, host = origin.partition("://")
+    return scheme in ("http", "https") and is_loopback_name(host, allowed)
 
 
 def json_response(obj: Any, status: int = 200) -> Response:

@@ -71,7 +71,7 @@ class Sink:
         props = UPSERT | {"connection.url": url.render_as_string(hide_password=False), "topics": "orders"}
         props |= {name.replace("_", "."): value for name, value in keys.items()}
         self.context = SinkTaskContext("sink", topic_id=lambda topic: topic_id)
-        self.task = JdbcSinkTask(sleep=lambda seconds: None)
+        self.task = JdbcSinkTask()
         _started.append(self.task)
         self.task.start(self.context, props)
         self.starts = self.task.open([TopicPartition("orders", number) for number in partitions]) or {}

@@ -12,7 +12,7 @@ from contextlib import closing, contextmanager
 from typing import Any, TypeVar
 
 from tidelock.cli.records import merged, starts, text, timestamp
-from tidelock.client import Admin, Consumer, Message, Outgoing, Producer, TopicPartition
+from tidelock.client import Admin, BrokerUnreachable, Consumer, Message, Outgoing, Producer, TopicPartition
 from tidelock.errors import (
     ConflictError,
     NotFoundError,
@@ -66,6 +66,12 @@ class BrokerNotReadyError(UnreachableError):
     """A broker answers, but who coordinates the group or leads the partition is not settled in time."""
 
     code = "TID-736"
+
+
+class NotAcknowledgedError(UnreachableError):
+    """A broker is there, but does not say in time that it has the records; they may arrive nevertheless."""
+
+    code = "TID-737"
 
 
 _UNSETTLED = (
@@ -190,8 +196,18 @@ def produce(bootstrap: str, topic: str, records: Iterable[Outgoing]) -> int:
     Raises:
         TidelockError: the first record that the broker did not take.
     """
-    with meaning(bootstrap, topic), Producer(bootstrap, name="tidelock-cli") as producer:
-        return producer.send_batch(topic, records)
+    settings = {"bootstrap.servers": bootstrap, "delivery.timeout.ms": str(int(PATIENCE * 1000))}
+    with meaning(bootstrap, topic), Producer(settings, name="tidelock-cli") as producer:
+        try:
+            count = producer.send_batch(topic, records)
+            producer.flush()
+        except BrokerUnreachable as error:
+            raise NotAcknowledgedError(
+                f"the broker did not acknowledge the records within {PATIENCE:.0f} s",
+                where=f"topic {topic} on {bootstrap}: {error.what}",
+                hint="tidelock status; tidelock logs broker (a full disk is said there)",
+            ) from error
+        return count
 
 
 def tail(

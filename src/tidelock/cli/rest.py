@@ -17,6 +17,7 @@ from tidelock.errors import ConflictError, NotFoundError, TidelockError, Unreach
 
 TIMEOUT = 30.0
 NAMES = {"connect": "Connect worker", "registry": "registry"}
+PORTS = {"connect": 8083, "registry": 8761}
 
 
 class NobodyAnswersError(UnreachableError):
@@ -86,7 +87,9 @@ def quoted(name: str) -> str:
 def _sent(part: str, url: str, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
     where = f"{url.rstrip('/')}{path}"
     if not where.startswith(("http://", "https://")):
-        raise UsageError(f"{url!r} is not an http or https URL", hint=f"--{part}-url http://localhost:8083")
+        raise UsageError(
+            f"{url!r} is not an http or https URL", hint=f"--{part}-url http://localhost:{PORTS[part]}"
+        )
     headers = {"Accept": "application/json", "Content-Type": "application/json"}
     request = urllib.request.Request(where, data=body, method=method, headers=headers)
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

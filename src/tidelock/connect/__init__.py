@@ -14,15 +14,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tidelock.connect.runtime.properties import load_properties
+    from tidelock.connect.runtime.redaction import shown_value
     from tidelock.connect.runtime.settings import StandaloneSettings
     from tidelock.connect.worker import StandaloneWorker
 
-__all__ = ["StandaloneSettings", "StandaloneWorker", "load_properties"]
+__all__ = ["StandaloneSettings", "StandaloneWorker", "load_properties", "shown_value"]
 
 _HOMES = {
     "StandaloneSettings": "tidelock.connect.runtime.settings",
     "StandaloneWorker": "tidelock.connect.worker",
     "load_properties": "tidelock.connect.runtime.properties",
+    "shown_value": "tidelock.connect.runtime.redaction",
 }
 
 

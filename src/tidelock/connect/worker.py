@@ -12,6 +12,7 @@ Source: Kafka `org.apache.kafka.connect.cli.ConnectStandalone`.
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 import socket
 from collections.abc import Mapping, Sequence
@@ -19,6 +20,7 @@ from pathlib import Path
 
 from tidelock.client import ClientSettings
 from tidelock.connect.rest.app import rest_app
+from tidelock.connect.rest.routing import Doorkeeper
 from tidelock.connect.runtime.errors import InvalidConfig
 from tidelock.connect.runtime.herder import StandaloneHerder
 from tidelock.connect.runtime.kafka import client_properties
@@ -65,7 +67,11 @@ class StandaloneWorker:
             clock=clock or SystemClock(),
             plugins=plugins,
         )
-        self._server = HttpServer(rest_app(self.herder), sock=sock, what="connect")
+        advertised = settings.rest_advertised_host_name
+        doorkeeper = Doorkeeper(
+            ipaddress.ip_address(host).is_loopback, frozenset({advertised.lower()} if advertised else ())
+        )
+        self._server = HttpServer(rest_app(self.herder, doorkeeper), sock=sock, what="connect")
 
     @property
     def url(self) -> str:

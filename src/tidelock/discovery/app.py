@@ -13,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import importlib.resources
-import ipaddress
 import logging
 import os
 import resource
@@ -95,10 +94,10 @@ class RegistryApp:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         method: str = scope["method"]
-        if self._is_loopback and not is_loopback_name(headers.get("host", ""), self._hosts):
+        if self._is_loopback and not web.is_loopback_name(headers.get("host", ""), self._hosts):
             await web.send_reply(send, 421, FOREIGN_HOST)
             return
-        if self._is_loopback and not is_own_origin(headers.get("origin"), self._hosts):
+        if self._is_loopback and not web.is_own_origin(headers.get("origin"), self._hosts):
             await web.send_reply(send, 403, FOREIGN_ORIGIN)
             return
         raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
@@ -244,27 +243,6 @@ def operation_path(raw: str) -> tuple[str, ...] | None:
     if segments[:1] in (["v2"], ["v1"]):
         return tuple(segments[1:])
     return tuple(segments) if has_prefix else None
-
-
-@functools.lru_cache(maxsize=256)
-def is_loopback_name(host: str, allowed: frozenset[str]) -> bool:
-    """Whether a Host header names this machine: a loopback address, `localhost`, or an allowed name."""
-    name = host.rpartition("]")[0].lstrip("[") if host.startswith("[") else host.partition(":")[0]
-    name = name.lower()
-    if name == "localhost" or name.endswith(".localhost") or name in allowed:
-        return True
-    try:
-        return ipaddress.ip_address(name).is_loopback
-    except ValueError:
-        return False
-
-
-def is_own_origin(origin: str | None, allowed: frozenset[str]) -> bool:
-    """Whether the page that sent a request is of this machine, or no page sent it."""
-    if origin is None:
-        return True
-    scheme, _, host = origin.partition("://")
-    return scheme in ("http", "https") and is_loopback_name(host, allowed)
 
 
 def _query(scope: web.Scope) -> dict[str, list[str]]:

@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 
 from tidelock import observe
-from tidelock.discovery.app import RegistryApp, is_loopback_name, is_own_origin, operation_path
+from tidelock.discovery.app import RegistryApp, operation_path
 from tidelock.discovery.codec import json
 from tidelock.discovery.instance import Instance
 from tidelock.discovery.operations import InstanceChanged
 from tidelock.discovery.settings import RegistrySettings
 from tidelock.runtime import ManualClock
+from tidelock.web import is_loopback_name, is_own_origin
 
 BODY = json.write_instance(Instance(app="orders", instance_id="h:orders:80", host="h", ip="1"))
 

@@ -71,11 +71,22 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
 
 
 def changes(old: Mapping[str, str] | None, new: Mapping[str, str]) -> Iterator[dict[str, str | None]]:
-    """Yield each key whose value differs, with the old and new value (None: not there)."""
+    """Yield each key whose value differs, with the old and new value (None: not there).
+
+    Secrets are neither shown nor comparable: the worker does not give them away, so they count as different.
+    """
+    from tidelock.connect import shown_value  # only `apply` needs it
+
     before = old or {}
     for name in sorted({*before, *new}):
         if before.get(name) != new.get(name):
-            yield {"key": name, "old": before.get(name), "new": new.get(name)}
+            yield {
+                "key": name,
+                **{
+                    side: None if value is None else shown_value(name, value)
+                    for side, value in (("old", before.get(name)), ("new", new.get(name)))
+                },
+            }
 
 
 def verdict(old: Mapping[str, str] | None, new: Mapping[str, str]) -> str:

@@ -36,6 +36,7 @@ class SinkTask(abc.ABC):
 
         Raises:
             ConnectError: it cannot work with this configuration.
+            RetriableError: the target is away; the worker says so in the status and calls again later.
         """
 
     def open(self, partitions: Sequence[TopicPartition]) -> Offsets | None:
@@ -45,6 +46,9 @@ class SinkTask(abc.ABC):
             For each partition whose progress the target itself keeps, the offset to read from. A writer that
             stores offsets in the transaction of the data is exactly once. Partitions that are not in the
             answer, or all of them for None, start at the consumer group's committed offset.
+
+        Raises:
+            RetriableError: as `start`.
         """
         return None
 

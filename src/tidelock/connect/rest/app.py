@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from tidelock.connect.rest.connectors import ConnectorsResource
 from tidelock.connect.rest.plugins import PluginsResource
-from tidelock.connect.rest.routing import Router
+from tidelock.connect.rest.routing import Doorkeeper, Router
 from tidelock.connect.runtime.herder import StandaloneHerder
 
 
-def rest_app(herder: StandaloneHerder) -> Router:
-    """Return the application."""
-    return Router([*PluginsResource(herder).routes(), *ConnectorsResource(herder).routes()])
+def rest_app(herder: StandaloneHerder, doorkeeper: Doorkeeper | None = None) -> Router:
+    """Return the application; `doorkeeper` says whose requests it answers."""
+    return Router([*PluginsResource(herder).routes(), *ConnectorsResource(herder).routes()], doorkeeper)

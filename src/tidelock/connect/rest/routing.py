@@ -11,7 +11,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.rest.{RestServer, errors.Connect
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -19,7 +19,16 @@ from urllib.parse import parse_qs, unquote
 import msgspec
 
 from tidelock.errors import ConflictError, NotFoundError, TidelockError, UsageError
-from tidelock.web import HttpError, Receive, Scope, Send, read_json, send_reply
+from tidelock.web import (
+    HttpError,
+    Receive,
+    Scope,
+    Send,
+    is_loopback_name,
+    is_own_origin,
+    read_json,
+    send_reply,
+)
 
 log = logging.getLogger(__name__)
 
@@ -89,17 +98,52 @@ class Route:
     handler: Handler
 
 
-class Router:
-    """The ASGI application of a list of routes."""
+@dataclass(frozen=True, slots=True)
+class Doorkeeper:
+    """Refuses what a web page from elsewhere could send: whoever drives Connect runs code and moves data.
 
-    def __init__(self, routes: Sequence[Route]) -> None:
+    Attributes:
+        is_loopback: whether the worker listens on loopback: then only requests to its names are answered (a
+            page can have its own name point here), and none that a page of another origin sends.
+        hosts: further names that requests may address, in lower case.
+    """
+
+    is_loopback: bool = False
+    hosts: frozenset[str] = frozenset()
+
+    def refusal(self, headers: Mapping[bytes, bytes]) -> Reply | None:
+        """Return the answer to a request that is not let in; None for all others."""
+        host, origin = (headers.get(name, b"").decode("latin-1") for name in (b"host", b"origin"))
+        if self.is_loopback and not is_loopback_name(host, self.hosts):
+            return error_reply(421, f"this worker answers on loopback only, not as {host!r}")
+        if self.is_loopback and not is_own_origin(origin or None, self.hosts):
+            return error_reply(403, f"no page of {origin} may ask this worker")
+        has_body = b"transfer-encoding" in headers or headers.get(b"content-length", b"0") != b"0"
+        media = headers.get(b"content-type", b"").partition(b";")[0].strip().lower()
+        if has_body and media != b"application/json":
+            return error_reply(415, "HTTP 415 Unsupported Media Type: send Content-Type: application/json")
+        return None
+
+
+class Router:
+    """The ASGI application of a list of routes.
+
+    Args:
+        routes: the first that fits answers.
+        doorkeeper: sees every request first.
+    """
+
+    def __init__(self, routes: Sequence[Route], doorkeeper: Doorkeeper | None = None) -> None:
         self._routes = [(tuple(filter(None, route.path.split("/"))), route) for route in routes]
+        self._doorkeeper = doorkeeper or Doorkeeper()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
             return
-        reply = await self._answer(scope, receive)
+        reply = self._doorkeeper.refusal(dict(scope["headers"]))
+        if reply is None:
+            reply = await self._answer(scope, receive)
         headers = [JSON] if reply.body is not None else []
         if reply.location is not None:
             headers.append((b"location", reply.location.encode("latin-1")))

@@ -103,11 +103,6 @@ def without_values(text: str, raw: Mapping[str, str], resolved: Mapping[str, str
     return text
 
 
-def has_reference(text: str) -> bool:
-    """Whether a value is a reference and nothing else: such a text is no secret."""
-    return REFERENCE.fullmatch(text) is not None
-
-
 def _allowed(params: Mapping[str, str]) -> Callable[[str], Path]:
     """Return a check of paths: they must lie in one of `allowed.paths`, where there are any."""
     roots = [Path(one.strip()).resolve() for one in params.get("allowed.paths", "").split(",") if one.strip()]

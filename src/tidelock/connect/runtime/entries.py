@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidelock.connect.api import Connector
-from tidelock.connect.runtime.config_providers import has_reference
+from tidelock.connect.runtime import redaction
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
-from tidelock.connect.runtime.validation import HIDDEN
 
 STARTED, PAUSED, STOPPED = "STARTED", "PAUSED", "STOPPED"
 TARGET_STATES = {STARTED: State.RUNNING, PAUSED: State.PAUSED, STOPPED: State.STOPPED}
@@ -49,10 +48,7 @@ class ConnectorEntry:
 
     def shown(self, config: Mapping[str, str]) -> dict[str, str]:
         """Return a configuration of this connector or its tasks, without its secrets."""
-        return {
-            key: HIDDEN if key in self.secrets and not has_reference(value) else value
-            for key, value in config.items()
-        }
+        return redaction.shown(config, self.secrets)
 
     def info(self) -> dict[str, Any]:
         """Return Kafka's ConnectorInfo."""

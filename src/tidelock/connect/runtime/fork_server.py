@@ -39,7 +39,8 @@ SHARED = (  # what every task needs, so that all share its pages; no client is m
 def main(descriptor: int) -> None:
     """Serve until the worker closes its end."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGINT, signal.SIGTERM):  # sent to everybody; the worker ends us, last
+        signal.signal(number, signal.SIG_IGN)
     channel = socket.socket(fileno=descriptor)
     wakeup, waker = socket.socketpair()
     for end in (wakeup, waker):

@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any
 
 from tidelock.connect.api import ConnectError, Connector, ConnectorContext, SourceConnector
+from tidelock.connect.runtime import redaction
 from tidelock.connect.runtime.config_providers import Providers, restored
 from tidelock.connect.runtime.entries import PAUSED, STARTED, STOPPED, TARGET_STATES, ConnectorEntry
 from tidelock.connect.runtime.errors import (
@@ -32,7 +33,6 @@ from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSetti
 from tidelock.connect.runtime.stores import SourceOffset, StoreError, Stores
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
 from tidelock.connect.runtime.validation import (
-    HIDDEN,
     Checked,
     Config,
     check,
@@ -230,10 +230,14 @@ class StandaloneHerder:
                 f"Connector name configuration ({config['name']}) doesn't match "
                 f"connector name in the URL ({name})"
             )
-        full = {**config, "name": name}
-        for key in old.secrets if old is not None else ():
-            if old is not None and full.get(key) == HIDDEN and key in old.config:
-                full[key] = old.config[key]
+        full: dict[str, str | None] = {**config, "name": name}
+        if old is not None:
+            full = redaction.restored(full, old.config, old.secrets)
+        if hidden := redaction.still_hidden(full):
+            raise InvalidConfig(
+                f"{', '.join(hidden)} of connector {name} is a placeholder for a secret, not the secret",
+                hint="give the secret itself, or leave the value exactly as it was shown",
+            )
         return full
 
     async def delete(self, name: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from tidelock.client import Admin, BrokerUnreachable, ClientSettings, Consumer, Outgoing, Producer
 from tidelock.client import TopicPartition as ClientPartition
+from tidelock.config import ConfigError, Problem
 from tidelock.connect.api import TopicPartition
 from tidelock.connect.runtime.message import Message
 from tidelock.connect.runtime.topic_creation import NewTopic
@@ -50,6 +51,19 @@ def client_properties(worker: Mapping[str, str], connector: Mapping[str, str], k
             {name[len(prefix) :]: value for name, value in source.items() if name.startswith(prefix)}
         )
     return given
+
+
+def require_eager(settings: ClientSettings) -> None:
+    """Refuse a cooperative assignor: a sink task gives all its partitions away before it gets others.
+
+    Raises:
+        ConfigError: names the key.
+    """
+    name = "partition.assignment.strategy"
+    given = settings.properties.get(name, "")
+    if "cooperative" in given:
+        why = "a sink assigns eagerly; use RangeAssignor or RoundRobinAssignor"
+        raise ConfigError((Problem(name, given, why),), where="consumer keys")
 
 
 def patiently(make: Callable[[], Any], wait: Callable[[], bool]) -> Any:
@@ -174,6 +188,7 @@ class SinkConsumer:
 
     def __init__(self, properties: Mapping[str, str], group: str, name: str) -> None:
         settings = ClientSettings.parse({**CONSUMER_DEFAULTS, **properties}, where="consumer keys")
+        require_eager(settings)
         self._consumer = Consumer(settings, group=group, name=name, patience=float("inf"))
 
     def subscribe(

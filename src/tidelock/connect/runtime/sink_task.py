@@ -137,7 +137,8 @@ class SinkRunner:
         self._context = context
         with contextlib.closing(self._consumer):
             try:
-                self._task.start(context, props)
+                if not self._has_started(context, props):
+                    return
                 self._consumer.subscribe(self._options.topics, self._on_assign, self._on_revoke)
                 self._tell_state()
                 while not self._switch.is_stopping():
@@ -146,6 +147,16 @@ class SinkRunner:
             finally:
                 self._is_over = True
                 self._task.stop()
+
+    def _has_started(self, context: SinkTaskContext, props: Mapping[str, str]) -> bool:
+        """Start the task; False when it was told to end while its target was away."""
+        try:
+            self._patiently(lambda: self._task.start(context, props))
+        except RetriableError:
+            if not self._switch.is_stopping():
+                raise
+            return False
+        return True
 
     def _step(self) -> None:
         self._follow_target_state()
@@ -238,9 +249,7 @@ class SinkRunner:
         self._pending.extendleft(reversed(parts))
 
     def _retry_later(self, error: RetriableError) -> None:
-        given = self._context.retry_delay
-        delay = self._backoff(self._retries) if given is None else given
-        self._context.retry_delay = None
+        delay = self._delay(self._retries)
         self._retries += 1
         self._retry_at = self._clock.monotonic() + delay
         self._tell_trouble(delay, error)
@@ -300,7 +309,7 @@ class SinkRunner:
             except (UnreachableError, RetriableError, KafkaError) as error:
                 if not error.retriable or self._switch.is_stopping():
                     raise
-                delay = self._backoff(retries)
+                delay = self._delay(retries)
                 self._tell_trouble(delay, error)
                 self._switch.wait(delay)
             else:
@@ -309,8 +318,11 @@ class SinkRunner:
                 return made
         raise AssertionError("unreachable")
 
-    def _backoff(self, retries: int) -> float:
-        return min(FIRST_RETRY * RETRY_FACTOR ** min(retries, 30), self._options.retry_delay_max)
+    def _delay(self, retries: int) -> float:
+        """Return what the task asked for, or a growing pause."""
+        given, self._context.retry_delay = self._context.retry_delay, None
+        grown = min(FIRST_RETRY * RETRY_FACTOR ** min(retries, 30), self._options.retry_delay_max)
+        return grown if given is None else given
 
     def _tell_trouble(self, delay: float, error: TidelockError) -> None:
         """Have the status say why nothing moves, until it does again."""

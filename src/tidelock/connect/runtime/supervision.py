@@ -111,7 +111,7 @@ class TaskSupervisor:
             self._process.tell("stop")
         done, _ = await asyncio.wait((job,), timeout=grace)
         if not done and self._process is not None:
-            log.warning("task %s did not stop within %.0f s and is killed", job.get_name(), grace)
+            log.warning("%s did not stop within %.0f s and is killed", job.get_name(), grace)
             self._process.kill()
             await asyncio.wait((job,), timeout=KILL_TIMEOUT)
         job.cancel()

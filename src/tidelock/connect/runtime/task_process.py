@@ -2,7 +2,8 @@
 
 The loop has the main thread; a second thread reads the worker's wishes. The process ends with the task: by
 itself after an error, whose text it sends first, or when the worker wants it, or when the worker is gone. It
-ignores Ctrl-C, which a terminal sends to everybody: the worker decides. Imports the runtime's loops.
+ignores SIGINT and SIGTERM, which terminals and service managers send to everybody: the worker decides.
+Imports the runtime's loops.
 """
 
 from __future__ import annotations
@@ -95,8 +96,8 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
         sock: this process's end of the wire.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda number, frame: None)  # not SIG_IGN: a plugin's children inherit that
     control = Control(sock, _end_soon, is_paused=spec["paused"])
-    signal.signal(signal.SIGTERM, lambda number, frame: control.stopping.set())
     switch = TaskSwitch(control)
     try:
         spec = _resolved(spec)

@@ -22,7 +22,9 @@ from tidelock.connect.api import Connector, PluginNotFound
 from tidelock.connect.runtime.batching import merged_properties
 from tidelock.connect.runtime.chain_validation import check_chain
 from tidelock.connect.runtime.config_providers import Providers, without_values
+from tidelock.connect.runtime.kafka import require_eager
 from tidelock.connect.runtime.plugins import Plugins, connector_kind
+from tidelock.connect.runtime.redaction import HIDDEN, shown_value
 from tidelock.connect.runtime.settings import (
     ConnectorSettings,
     SinkConnectorSettings,
@@ -32,7 +34,6 @@ from tidelock.connect.runtime.settings import (
 from tidelock.connect.runtime.topic_creation import topic_creation
 
 CONVERTERS = ("key.converter", "value.converter", "header.converter")
-HIDDEN = "[hidden]"
 
 Config = Mapping[str, str | None]
 
@@ -83,7 +84,7 @@ class Checked:
             for defined, item in zip(self._definitions(), self.keys, strict=True)
         ]
         infos += [
-            {"definition": None, "value": _value_info(name, self.config.get(name), texts)}
+            {"definition": None, "value": _value_info(name, self._stranger(name), texts)}
             for name, texts in self.errors.items()
             if name not in known
         ]
@@ -99,10 +100,15 @@ class Checked:
 
     def _value(self, item: Key) -> dict[str, Any]:
         given = self.config.get(item.name)
-        shown = HIDDEN if given is not None and item.java_type == "PASSWORD" else given
+        secret = {item.name} if item.java_type == "PASSWORD" else ()
+        shown = None if given is None else shown_value(item.name, given, secret)
         if given is None and item.name not in self.config:
             shown = self.inherited.get(item.name, default_text(item))
         return _value_info(item.name, shown, self.errors.get(item.name, []), list(item.choices))
+
+    def _stranger(self, name: str) -> str | None:
+        given = self.config.get(name)
+        return None if given is None else shown_value(name, given)
 
     def message(self) -> str:
         """Return the text of Kafka's 400 answer: all errors, one a line."""
@@ -259,7 +265,9 @@ def _client_problems(kind: str, config: Mapping[str, str]) -> list[Problem]:
     prefix = f"{client}.override."
     given = {name[len(prefix) :]: value for name, value in config.items() if name.startswith(prefix)}
     try:
-        ClientSettings.parse(given)
+        settings = ClientSettings.parse(given)
+        if client == "consumer":
+            require_eager(settings)
     except ConfigError as error:
         return [
             Problem(prefix + one.key, one.value, one.why, one.nearest and prefix + one.nearest)
@@ -275,7 +283,8 @@ def _java_text(problem: Problem) -> str:
     elif problem.value is None:
         text = f'Missing required configuration "{problem.key}" which has no default value.'
     else:
-        text = f"Invalid value {problem.value} for configuration {problem.key}: {problem.why}"
+        shown = shown_value(problem.key, str(problem.value))
+        text = f"Invalid value {shown} for configuration {problem.key}: {problem.why}"
     return f"{text.rstrip('.')}; did you mean it by {problem.nearest!r}?" if problem.nearest else text
 
 

@@ -72,6 +72,19 @@ def test_what_applying_changes() -> None:
     assert verdict(new, dict(new)) == "unchanged"
 
 
+def test_applying_prints_no_secret() -> None:
+    old = {"connection.password": "[hidden]", "connection.url": "mysql://a:[hidden]@h/d"}
+    new = {
+        "connection.password": "pw",
+        "connection.url": "mysql://a:pw@h/d",
+        "consumer.override.sasl.password": "pw",
+    }
+    rows = list(changes(old, new))
+    assert [one["key"] for one in rows] == sorted(new)
+    assert "'pw'" not in str(rows)
+    assert ":pw@" not in str(rows)
+
+
 def status(*states: str) -> dict[str, Any]:
     tasks = [{"id": number, "state": state} for number, state in enumerate(states)]
     return {"type": "sink", "connector": {"state": "RUNNING"}, "tasks": tasks}

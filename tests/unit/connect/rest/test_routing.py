@@ -1,10 +1,11 @@
 import asyncio
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
 
-from tidelock.connect.rest.routing import Reply, Request, Route, Router
+from tidelock.connect.rest.routing import Doorkeeper, Reply, Request, Route, Router
 from tidelock.errors import ConflictError, NotFoundError, RefusedError, TidelockError, UsageError
 
 ERRORS: dict[str, Exception] = {
@@ -45,7 +46,13 @@ APP = Router(
 )
 
 
-def call(method: str, path: str, query: str = "", body: bytes = b"") -> tuple[int, Any, dict[bytes, bytes]]:
+def call(
+    method: str,
+    path: str,
+    query: str = "",
+    body: bytes = b"",
+    headers: Mapping[str, str] | None = None,
+) -> tuple[int, Any, dict[bytes, bytes]]:
     sent: list[Any] = []
 
     async def receive() -> Any:
@@ -60,6 +67,7 @@ def call(method: str, path: str, query: str = "", body: bytes = b"") -> tuple[in
         "path": path,
         "raw_path": path.encode(),
         "query_string": query.encode(),
+        "headers": [(name.encode(), value.encode()) for name, value in (headers or {}).items()],
     }
     asyncio.run(APP(scope, receive, send))
     content = sent[1]["body"]
@@ -104,3 +112,38 @@ def test_errors_answer_with_their_status(which: str, status: int) -> None:
 
 def test_a_bug_is_named_but_not_spread() -> None:
     assert call("GET", "/things/broken/fail")[1] == {"error_code": 500, "message": "ValueError: bug"}
+
+
+HERE = {b"host": b"127.0.0.1:8083"}
+JSON = {b"content-length": b"2", b"content-type": b"application/json; charset=utf-8"}
+
+
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        (HERE, None),
+        ({b"host": b"localhost:8083", b"origin": b"http://localhost:8090"}, None),
+        ({b"host": b"worker.example:8083"}, None),
+        (HERE | JSON, None),
+        ({b"host": b"rebound.example:8083"}, 421),
+        ({}, 421),
+        (HERE | {b"origin": b"https://elsewhere.example"}, 403),
+        (HERE | {b"origin": b"null"}, 403),
+        (HERE | {b"content-length": b"2", b"content-type": b"text/plain"}, 415),
+        (HERE | {b"content-length": b"2"}, 415),
+        (HERE | {b"transfer-encoding": b"chunked"}, 415),
+        (HERE | {b"content-length": b"0"}, None),
+    ],
+)
+def test_no_web_page_drives_a_worker(headers: dict[bytes, bytes], status: int | None) -> None:
+    refusal = Doorkeeper(is_loopback=True, hosts=frozenset({"worker.example"})).refusal(headers)
+    assert (refusal and refusal.status) == status
+
+
+def test_a_worker_that_listens_for_others_still_wants_json() -> None:
+    door = Doorkeeper()
+    assert door.refusal({b"host": b"worker.example"}) is None
+    refused = call(
+        "POST", "/things", body=b"{}", headers={"content-length": "2", "content-type": "text/plain"}
+    )
+    assert refused[:1] == (415,)

@@ -35,10 +35,14 @@ class Recording(SinkTask):
     def __init__(self) -> None:
         self.calls: list[Any] = []
         self.raises: deque[Exception | None] = deque()
+        self.start_raises: deque[Exception] = deque()
         self.starts: Offsets | None = None
 
     def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
         self.context = context
+        if self.start_raises:
+            context.retry_after(10.0)
+            raise self.start_raises.popleft()
         self.calls.append("start")
 
     def open(self, partitions: Sequence[TopicPartition]) -> Offsets | None:
@@ -141,6 +145,25 @@ def test_a_broker_that_goes_while_partitions_are_opened_is_waited_for() -> None:
     assert bench.task.calls[1:3] == [("open", (P0,)), ("open", (P0,))]
     assert bench.switch.events("progress") == ["running", "waiting", "waiting", "running"]
     assert "no broker answers" in bench.switch.told[1][1]["trace"]
+
+
+def test_a_target_that_is_away_at_the_start_is_waited_for_and_named() -> None:
+    bench = Bench()
+    bench.task.start_raises.extend([RetriableError("no database answers"), RetriableError("too many")])
+    bench.run(bench.assign(P0))
+    assert bench.clock.monotonic() >= 20.0
+    assert bench.switch.told[0] == ("waiting", {"trace": "TID-501 no database answers"})
+    assert bench.switch.events("progress")[:3] == ["waiting", "waiting", "running"]
+    assert bench.task.calls[0] == "start"
+
+
+def test_a_task_that_waits_for_its_target_ends_when_told() -> None:
+    bench = Bench()
+    bench.task.start_raises.extend(RetriableError("no database answers") for _ in range(9))
+    bench.switch.stops_at = bench.clock.monotonic() + 15.0
+    bench.run(bench.assign(P0))
+    assert bench.task.calls == ["stop"]
+    assert bench.consumer.calls == [("close",)]
 
 
 def test_a_task_that_waits_for_the_broker_ends_when_told() -> None:

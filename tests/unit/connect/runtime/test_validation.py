@@ -139,3 +139,19 @@ def test_a_definition_has_kafkas_fields() -> None:
         "dependents": [],
     }
     assert kind["value"]["recommended_values"] == ["a", "b"]
+
+
+def test_a_sink_refuses_cooperative_assignors_a_source_has_no_consumer() -> None:
+    key = "consumer.override.partition.assignment.strategy"
+    checked = validated(**{key: "org.apache.kafka.clients.consumer.CooperativeStickyAssignor"})
+    assert set(checked.errors) == {key}
+    assert "eagerly" in checked.errors[key][0]
+    assert not validated(**{key: "org.apache.kafka.clients.consumer.RangeAssignor"}).errors
+
+
+def test_a_connector_without_keys_of_its_own_is_no_mistake() -> None:
+    class Plain(SinkConnector):
+        settings: ClassVar[type[Settings]] = Settings
+
+    assert secret_keys(Plain) == set()
+    assert Settings.parse({"anything": "x"}, strict=False) is not None

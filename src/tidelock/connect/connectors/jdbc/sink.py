@@ -13,7 +13,6 @@ from __future__ import annotations
 import bisect
 import datetime
 import itertools
-import time
 import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
@@ -56,14 +55,9 @@ T = TypeVar("T")
 
 
 class JdbcSinkTask(SinkTask):
-    """Writes the batches of its partitions.
+    """Writes the batches of its partitions."""
 
-    Args:
-        sleep: waits between attempts to connect at the start.
-    """
-
-    def __init__(self, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._sleep = sleep
+    def __init__(self) -> None:
         self._attempts = 0
         self._epochs: dict[TopicPartition, int] = {}
         self._starts: dict[TopicPartition, int] = {}
@@ -82,6 +76,7 @@ class JdbcSinkTask(SinkTask):
         )
         self._zone = zoneinfo.ZoneInfo(settings.db_timezone)
         self._ledger = Ledger(context.connector)
+        self.stop()  # an engine of an attempt before this one
         self._engine = open_engine(self._url, writer=True, pool_size=1, max_overflow=1)
         self._dialect = self._connected(self._read_dialect)
 
@@ -143,16 +138,21 @@ class JdbcSinkTask(SinkTask):
         return {TopicPartition(*pair): (start.next_offset, start.epoch) for pair, start in claimed.items()}
 
     def _connected(self, action: Callable[[], T]) -> T:
-        """Run what needs the database at the start, as often as connection.attempts allows."""
-        for attempt in itertools.count(1):
-            try:
-                with translated(self._url):
-                    return action()
-            except SqlError as error:
-                if not error.retriable or attempt >= self._settings.connection_attempts:
-                    raise
-            self._sleep(self._settings.connection_backoff_ms / 1000)
-        raise AssertionError("unreachable")
+        """Run what needs the database at the start; it may be away connection.attempts times.
+
+        The waiting is the worker's: it can end it, and the status says what is waited for.
+        """
+        try:
+            with translated(self._url):
+                made = action()
+        except SqlError as error:
+            self._attempts += 1
+            if not error.retriable or self._attempts >= self._settings.connection_attempts:
+                raise
+            self._context.retry_after(self._settings.connection_backoff_ms / 1000)
+            raise RetriableError(error.what, where=error.where, hint=error.hint) from error
+        self._attempts = 0
+        return made
 
     def _plan(self, batch: RecordBatch) -> tuple[RowMapping, Writer | None]:
         """Return how this batch's records become rows, and the writer; made once per table and schemas."""
