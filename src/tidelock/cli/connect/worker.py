@@ -13,9 +13,16 @@ import click
 from tidelock.cli.commands import session
 from tidelock.config import ConfigError, Problem
 from tidelock.connect import StandaloneSettings, StandaloneWorker, load_properties
+from tidelock.errors import UsageError
 from tidelock.runtime import LOOPBACK, bind_loopback, run_services
 
 DEFAULT_PORT = 8083
+
+
+class NoWorkerFileError(UsageError):
+    """The first file of `connect standalone` is a connector's, or holds nothing of a worker."""
+
+    code = "TID-738"
 
 
 def run(file: Path, connectors: Sequence[Path]) -> None:
@@ -24,8 +31,14 @@ def run(file: Path, connectors: Sequence[Path]) -> None:
     Raises:
         TidelockError: a file is wrong, or the port is taken.
     """
-    settings = StandaloneSettings.parse(load_properties(file), where=str(file))
-    wanted = [load_properties(connector) for connector in connectors]
+    if "connector.class" in (given := load_properties(file)) or set(given) <= {"name"}:
+        raise NoWorkerFileError(
+            "this is no worker's configuration",
+            where=str(file),
+            hint="the worker's file comes first: tidelock connect standalone WORKER.properties CONNECTOR...",
+        )
+    settings = StandaloneSettings.parse(given, where=str(file))
+    wanted = [_with_name(load_properties(connector), connector) for connector in connectors]
     host, port = listener(settings.listeners, str(file))
     if not session().verbose:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
@@ -37,6 +50,12 @@ def run(file: Path, connectors: Sequence[Path]) -> None:
             click.echo(f"Connect  {worker.url}  ({names})  ·  Ctrl-C stops", err=True)
 
         asyncio.run(run_services([worker], ready=ready))
+
+
+def _with_name(config: dict[str, str], file: Path) -> dict[str, str]:
+    if not config.get("name", "").strip():
+        raise ConfigError((Problem("name", None, "a connector needs a name: add name=..."),), where=str(file))
+    return config
 
 
 def listener(listeners: Sequence[str], where: str) -> tuple[str, int]:

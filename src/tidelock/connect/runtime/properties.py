@@ -37,7 +37,11 @@ def load_properties(path: str | Path) -> dict[str, str]:
     try:
         text = Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
-        raise PropertiesError(f"cannot read the file: {error.strerror}", where=str(path)) from None
+        raise PropertiesError(
+            f"cannot read the file: {error.strerror}",
+            where=str(path),
+            hint="name a readable properties file, like Kafka's config/connect-standalone.properties",
+        ) from None
     except UnicodeDecodeError as error:
         raise PropertiesError(f"not UTF-8 text: {error}", where=str(path)) from None
     return parse_properties(text, where=str(path))
