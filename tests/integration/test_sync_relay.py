@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from confluent_kafka import OFFSET_BEGINNING, Consumer, Producer, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from sqlalchemy.engine import URL, Connection, Engine
 
 from tests.engines.kafka import ApacheKafka
@@ -26,15 +26,6 @@ from tidelock.sync import Outbox, Relay, RelaySettings
 
 QUICK = RelaySettings(poll=0.02, first_pause=0.05, longest_pause=0.2)
 KEYS = 20
-
-
-@pytest.fixture(scope="module")
-def mock_broker() -> Iterator[str]:
-    """librdkafka's own broker double, in this process; keeps 100,000 records."""
-    host = Producer({"bootstrap.servers": "", "test.mock.num.brokers": 1})
-    broker = next(iter(host.list_topics(timeout=5).brokers.values()))
-    yield f"{broker.host}:{broker.port}"
-    host.flush(0)
 
 
 @pytest.fixture(scope="module")
@@ -156,13 +147,13 @@ def seconds(duration: float) -> None:
 @pytest.mark.needs_db
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_eight_writers_with_late_commits_lose_nothing(
-    kind: str, database_url: Databases, mock_broker: str
+    kind: str, database_url: Databases, our_broker: str
 ) -> None:
     engine = open_engine(database_url(kind), pool_size=10)
     prepare(engine)
     topic = f"dual-{kind}"
     load = Load(engine, topic)
-    relay = Relay(engine, mock_broker, settings=QUICK)
+    relay = Relay(engine, our_broker, settings=QUICK)
     relay.start()
     load.start(8)
     seconds(2)
@@ -171,7 +162,7 @@ def test_eight_writers_with_late_commits_lose_nothing(
     relay.stop()
     assert total > 500
     assert relay.status.published == total
-    check_order(records(mock_broker, topic), load.written)
+    check_order(records(our_broker, topic), load.written)
     engine.dispose()
 
 
@@ -239,7 +230,7 @@ def test_a_killed_relay_repeats_and_loses_nothing(any_database: URL, bootstrap: 
     engine.dispose()
 
 
-def test_a_broker_that_is_away_is_waited_for(any_database: URL, mock_broker: str) -> None:
+def test_a_broker_that_is_away_is_waited_for(any_database: URL, our_broker: str) -> None:
     engine = open_engine(any_database)
     prepare(engine)
     topic = f"away-{engine.dialect.name}"
@@ -250,18 +241,18 @@ def test_a_broker_that_is_away_is_waited_for(any_database: URL, mock_broker: str
     assert relay.status.state in ("stopped", "retrying")
     relay.stop()
     assert relay.lag() == 100
-    relay = Relay(engine, mock_broker, settings=QUICK)
+    relay = Relay(engine, our_broker, settings=QUICK)
     relay.start()
     assert relay.until_caught_up(15)
     relay.stop()
-    expect(mock_broker, topic, 100)
+    expect(our_broker, topic, 100)
     engine.dispose()
 
 
-def test_one_relay_at_a_time(any_database: URL, mock_broker: str) -> None:
+def test_one_relay_at_a_time(any_database: URL, our_broker: str) -> None:
     engine = open_engine(any_database)
     prepare(engine)
-    first, second = (Relay(engine, mock_broker, settings=QUICK) for _ in range(2))
+    first, second = (Relay(engine, our_broker, settings=QUICK) for _ in range(2))
     first.start()
     eventually(lambda: first.status.state == "running")
     second.start()
@@ -272,7 +263,7 @@ def test_one_relay_at_a_time(any_database: URL, mock_broker: str) -> None:
     fill(engine, topic, 0, 40)
     assert second.until_caught_up(10)
     second.stop()
-    expect(mock_broker, topic, 40)
+    expect(our_broker, topic, 40)
     engine.dispose()
 
 
