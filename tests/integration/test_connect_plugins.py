@@ -49,8 +49,11 @@ def test_a_connector_divides_its_work_anew_when_it_wants(worker: Worker, tmp_pat
 
     expected = sorted(f"{part}:{number}" for part in range(2) for number in range(100))
     eventually(lambda: sorted(set(lines())) == expected, 30)
-    stored = worker.get("/connectors/c/offsets")["offsets"]
-    assert {one["partition"]["task"] for one in stored} == {"0", "1"}
+
+    def stored() -> set[str]:
+        return {one["partition"]["task"] for one in worker.get("/connectors/c/offsets")["offsets"]}
+
+    eventually(lambda: stored() == {"0", "1"}, 30)
 
 
 def test_a_task_that_raises_is_restarted_only_by_its_policy(worker: Worker, tmp_path: Path) -> None:

@@ -67,6 +67,15 @@ def topics_table() -> sa.Table:
     )
 
 
+def one_definition_at_a_time(connection: Connection) -> None:
+    """Let this transaction define tables while no other of ours does, where the database needs that.
+
+    PostgreSQL's CREATE TABLE IF NOT EXISTS fails when two transactions run it at once (pg_type's index).
+    """
+    if connection.dialect.name == "postgresql":
+        connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('tidelock definitions'))")
+
+
 class Ledger:
     """The ledger of one connector.
 
@@ -81,6 +90,7 @@ class Ledger:
 
     def create(self, connection: Connection) -> None:
         """Create the table unless it exists; outside a batch's transaction (MySQL commits on DDL)."""
+        one_definition_at_a_time(connection)
         for table in (self.table, self.topics):
             connection.execute(CreateTable(table, if_not_exists=True))
 

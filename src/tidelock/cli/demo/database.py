@@ -23,6 +23,7 @@ TABLE = "orders"
 JOURNAL = "order_events"
 """The witness sink's table: one row per event, no key."""
 LEDGER = "tidelock_offsets"
+TOPICS = "tidelock_topics"
 """Where the SQL sink keeps its offsets; a ledger without its table would make the sink skip orders."""
 
 
@@ -132,7 +133,7 @@ def check_reachable(url: URL) -> None:
     engine = sqlalchemy.create_engine(url)
     try:
         inspector = sqlalchemy.inspect(engine)
-        left = [name for name in (TABLE, JOURNAL, LEDGER) if inspector.has_table(name)]
+        left = [name for name in (TABLE, JOURNAL, LEDGER, TOPICS) if inspector.has_table(name)]
     except sqlalchemy.exc.SQLAlchemyError as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         raise UnreachableError(
