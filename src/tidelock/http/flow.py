@@ -290,8 +290,8 @@ class Attempts:
         settings, request = self._service.policy.hedge, self._request
         if not settings.enabled or self.made or self._pinned is not None:
             return None
-        if request.streams or not request.idempotent:
-            return None
+        if request.streams or request.method not in ("GET", "HEAD"):
+            return None  # a write that loses the race may land after the caller's next one
         return self._service.latency(self._request.group).delay(settings)
 
     def _second(self, first: Peer) -> Peer | None:
