@@ -90,7 +90,7 @@ def test_the_quick_start_moves_a_file_restart_included(start_up: Callable[..., U
         ("no-such-file", None, "cannot read the file"),
         ("listeners=https://localhost:1\n", None, "https is not supported, use http"),
         ("listeners=http://127.0.0.1:x\n", None, "listeners: "),
-        ("listeners=http://127.0.0.1:0\n", "connector.class=FileStreamSource\n", "has no name"),
+        ("listeners=http://127.0.0.1:0\n", "connector.class=FileStreamSource\n", "a connector needs a name"),
         ("listeners=http://127.0.0.1:0\n", "name=x\nconnector.class=Nonesuch\n", "Nonesuch"),
     ],
 )

@@ -175,7 +175,7 @@ def test_aborted_records_replace_nothing_and_go() -> None:
         log.append_marker(Marker(7, 0, commit, 0), START_MS)
     for number in range(20):
         append(log, [(b"filler %d" % number, b"v" * 100)], START_MS)
-    logs.flush_all()
+    flush_all(logs)
     assert compact(logs, START_MS, files) is not None
     for _ in range(2):
         found = {
