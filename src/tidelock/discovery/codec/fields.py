@@ -30,7 +30,7 @@ DELTA = "delta"
 EMPTY_MAP: Mapping[str, str] = {"@class": "java.util.Collections$EmptyMap"}
 INT_LIMIT = 1 << 31
 LONG_LIMIT = 1 << 63
-AMAZON_COMPACT = ("ami-id", "instance-id", "public-hostname", "local-ipv4", "availability-zone")
+AMAZON_COMPACT = ("instance-id", "public-ipv4", "public-hostname", "local-ipv4", "availability-zone")
 
 
 class BadDocumentError(TidelockError):
@@ -118,7 +118,7 @@ def _port(number: int, is_enabled: bool) -> Tree:
 def _data_center(center: DataCenter, only: Sequence[str] | None = None) -> Tree:
     if center.name != "Amazon":
         return {"@class": MY_OWN_CLASS, "name": center.name}
-    metadata = {key: center.metadata[key] for key in only or center.metadata if key in center.metadata}
+    metadata = {key: text for key, text in center.metadata.items() if only is None or key in only}
     return {"@class": AMAZON_CLASS, "name": center.name, "metadata": metadata or EMPTY_MAP}
 
 
@@ -142,7 +142,7 @@ def instance_from(tree: object, where: str = "instance") -> Instance:
     port, secure = fields.port("port"), fields.port("securePort")
     return Instance(
         app=app,
-        instance_id=fields.text("instanceId") or metadata.get("instanceId") or host,
+        instance_id=fields.text("instanceId") or _id_from(metadata, host),
         host=host,
         ip=fields.text("ipAddr") or "",
         port=port.number("$", 7001, INT_LIMIT),
@@ -173,6 +173,14 @@ def instance_from(tree: object, where: str = "instance") -> Instance:
         last_updated_timestamp=fields.number("lastUpdatedTimestamp", 0),
         action=Action.__members__.get(fields.text("actionType") or "", Action.ADDED),
     )
+
+
+def _id_from(metadata: Mapping[str, str], host: str) -> str:
+    """Return the id of an instance that named none; Spring's servers put the host before it."""
+    named = metadata.get("instanceId", "")
+    if not named.strip():
+        return host
+    return named if named.startswith(host) else f"{host}:{named}"
 
 
 def missing_from(tree: object) -> str | None:

@@ -98,7 +98,7 @@ def test_a_bare_number_is_an_enabled_port() -> None:
 
 def test_the_instance_id_falls_back_to_metadata_and_host() -> None:
     assert read().instance_id == "h"
-    assert read(metadata={"instanceId": "m"}).instance_id == "m"
+    assert read(hostName="h", metadata={"instanceId": "m"}).instance_id == "h:m"
     assert read(instanceId="i", metadata={"instanceId": "m"}).instance_id == "i"
 
 
