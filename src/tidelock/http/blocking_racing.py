@@ -37,12 +37,13 @@ class BlockingRacers:
                     self._pools.give_back(send.peer.address, connection)
                     return Finished(send, outcome)
             at = now()
-            if at >= race.until:
+            # a deadline is the attempt's own end, with an outcome; only an earlier patience ends the wait
+            if at >= race.until and any(race.until < send.deadline for _, send in self._running):
                 return at
             poll = select.poll()
             for connection, _ in self._running:
                 poll.register(connection.fileno(), connection.interest)
-            poll.poll((race.until - at) * 1000 + 1)
+            poll.poll(max(race.until - at, 0.0) * 1000 + 1)
 
     def close(self) -> None:
         """Give up what is still under way."""

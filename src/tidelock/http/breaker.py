@@ -63,6 +63,12 @@ class BreakerSettings(Settings):
         at_least=1,
         doc="Calls that may try while half open; their failure rate decides.",
     )
+    initial_state: str = key(
+        default="CLOSED",
+        name="initialState",
+        choices=("CLOSED", "DISABLED", "FORCED_OPEN", "METRICS_ONLY"),
+        doc="The state it begins in; all but CLOSED stay: no breaker, no calls, only the rates.",
+    )
 
 
 FAILED, SLOW, TAKEN = 1, 2, 4
@@ -107,8 +113,8 @@ class CircuitBreaker:
     def __init__(self, settings: BreakerSettings) -> None:
         self.settings = settings
         self._slow_from = settings.slow_call_duration_threshold
-        self.state = State.CLOSED
-        self.until = 0.0
+        self.state = State(settings.initial_state)
+        self.until = float("inf") if self.state is State.FORCED_OPEN else 0.0
         self._admitted = 0
         self._window = Window(settings.sliding_window_size)
 
@@ -118,11 +124,6 @@ class CircuitBreaker:
         window = self._window
         needed = min(self.settings.minimum_number_of_calls, window.size)
         return 100.0 * window.failed / window.filled if window.filled >= needed else None
-
-    def force(self, state: State) -> None:
-        """Put the breaker into a state by hand; DISABLED, FORCED_OPEN, METRICS_ONLY stay until the next."""
-        self._enter(state)
-        self.until = float("inf") if state is State.FORCED_OPEN else 0.0
 
     def acquire(self, now: float) -> bool:
         """Whether a call may go out now; in HALF_OPEN it takes one of the permits.

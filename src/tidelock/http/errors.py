@@ -81,8 +81,11 @@ class CircuitOpen(CallError):
     retriable = True
 
     def __init__(self, until: float, *, service: str, method: str, remaining: float) -> None:
+        held = f"is open for another {max(remaining, 0.0):.1f} s"
+        if until == float("inf"):
+            held = "is kept open (initialState=FORCED_OPEN)"
         super().__init__(
-            f"the circuit breaker is open for another {max(remaining, 0.0):.1f} s",
+            f"the circuit breaker {held}",
             service=service,
             method=method,
             hint="wait, or look at why the calls before this one failed",

@@ -91,8 +91,7 @@ def test_an_answer_from_before_it_opened_changes_nothing() -> None:
     ("state", "admits"), [(State.DISABLED, True), (State.METRICS_ONLY, True), (State.FORCED_OPEN, False)]
 )
 def test_fixed_states_stay(state: State, admits: bool) -> None:
-    made = breaker()
-    made.force(state)
+    made = CircuitBreaker(BreakerSettings.parse({"initialState": state.value}))
     assert made.acquire(1e9) is admits
     for _ in range(20):
         made.record(True, 0.1, 0.0)
