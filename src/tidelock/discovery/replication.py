@@ -132,13 +132,17 @@ class PeerQueue:
     _not_before: float = 0.0
 
     def add(self, task: Task, now: float, *, renewal_interval: float = EXPIRY) -> None:
-        """Queue a task; it replaces an older one of its kind."""
+        """Queue a task; it replaces an older one of its kind and leaves when that would have.
+
+        Otherwise an instance whose heartbeats come faster than `HEARTBEAT_DELAY` would never be passed on, as
+        happens between Java's.
+        """
         is_heartbeat = task.kind is Kind.HEARTBEAT
         life = min(EXPIRY, renewal_interval) if is_heartbeat else EXPIRY
-        delay = HEARTBEAT_DELAY if is_heartbeat else DELAY
+        due = now + (HEARTBEAT_DELAY if is_heartbeat else DELAY)
         slot = _slot(task)
-        self._waiting.pop(slot, None)  # so that the newest stands last
-        self._waiting[slot] = _Waiting(task, now + delay, now + life)
+        older = self._waiting.pop(slot, None)  # so that the newest stands last
+        self._waiting[slot] = _Waiting(task, due if older is None else min(due, older.due), now + life)
         if len(self._waiting) > LIMIT:
             del self._waiting[next(iter(self._waiting))]
             self.dropped += 1

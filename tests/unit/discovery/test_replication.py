@@ -39,6 +39,14 @@ def test_changes_wait_for_company_for_a_moment_and_heartbeats_longer() -> None:
     assert queue.wake_at() == 1.0 + replication.DELAY
 
 
+def test_a_heartbeat_that_replaces_another_does_not_put_it_off() -> None:
+    queue = PeerQueue()
+    for tenth in range(5):
+        queue.add(a_task(Kind.HEARTBEAT, dirty=tenth), 1.0 + tenth / 10)
+    assert queue.wake_at() == 1.0 + replication.HEARTBEAT_DELAY
+    assert [task.dirty for task in queue.batch(1.5)] == [4]
+
+
 def test_the_newest_of_a_kind_counts_and_stands_last() -> None:
     queue = PeerQueue()
     for task in (a_task(dirty=1), a_task(Kind.OVERRIDE), a_task(Kind.CANCEL, dirty=2), a_task(dirty=3)):
