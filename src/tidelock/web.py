@@ -15,7 +15,7 @@ import functools
 import ipaddress
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, MutableMapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar, cast, overload
 
 import msgspec
 
@@ -212,13 +212,23 @@ class HttpServer:
         sock: bound and listening; closed by `stop()`.
         what: the noun for error texts and the server's task, e.g. "registry".
         lifespan: run the application's lifespan; its failure at start fails `start()`.
+        protocol: called at the start; returns what makes a connection's protocol from what uvicorn gives it.
     """
 
-    def __init__(self, app: AsgiApp, *, sock: socket.socket, what: str, lifespan: bool = False) -> None:
+    def __init__(
+        self,
+        app: AsgiApp,
+        *,
+        sock: socket.socket,
+        what: str,
+        lifespan: bool = False,
+        protocol: Callable[[], Callable[..., asyncio.Protocol]] | None = None,
+    ) -> None:
         self._app = app
         self._sock = sock
         self._what = what
         self._lifespan = lifespan
+        self._protocol = protocol
         host, port = sock.getsockname()[:2]
         self.url: str = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._server: Any = None
@@ -245,7 +255,7 @@ class HttpServer:
 
         config = uvicorn.Config(
             self._app,
-            http="httptools",
+            http=cast(Any, "httptools" if self._protocol is None else self._protocol()),
             ws="none",
             lifespan="on" if self._lifespan else "off",
             log_config=None,

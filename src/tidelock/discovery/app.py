@@ -17,7 +17,8 @@ import logging
 import os
 import resource
 import secrets
-from urllib.parse import parse_qs, unquote
+from collections.abc import Mapping
+from urllib.parse import parse_qs
 
 import msgspec
 
@@ -31,7 +32,8 @@ from tidelock.discovery.lease import LeaseKey, Moment
 from tidelock.discovery.operations import InstanceChanged, Operations, Reply, Request
 from tidelock.discovery.peers import Peers, others
 from tidelock.discovery.push import Push, moment
-from tidelock.discovery.registry import Registry
+from tidelock.discovery.quick import Quick, first_values, operation_path
+from tidelock.discovery.registry import Registry, Renewal
 from tidelock.discovery.settings import InstanceSettings, RegistrySettings
 from tidelock.discovery.standing import Standing
 from tidelock.discovery.transport import Target
@@ -87,6 +89,7 @@ class RegistryApp:
         self._started = clock.wall()
         self._is_loopback = is_loopback
         self._hosts = frozenset(host.lower() for host in settings.allowed_hosts)
+        self.quick = Quick(self)
 
     async def __call__(self, scope: web.Scope, receive: web.Receive, send: web.Send) -> None:
         """Answer one request."""
@@ -94,11 +97,9 @@ class RegistryApp:
             return
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         method: str = scope["method"]
-        if self._is_loopback and not web.is_loopback_name(headers.get("host", ""), self._hosts):
-            await web.send_reply(send, 421, FOREIGN_HOST)
-            return
-        if self._is_loopback and not web.is_own_origin(headers.get("origin"), self._hosts):
-            await web.send_reply(send, 403, FOREIGN_ORIGIN)
+        refusal = self._refusal(headers)
+        if refusal is not None:
+            await web.send_reply(send, *refusal)
             return
         raw = (scope.get("raw_path") or scope["path"].encode()).decode("latin-1")
         path = operation_path(raw)
@@ -114,11 +115,18 @@ class RegistryApp:
         if path is None:
             reply = self._elsewhere(raw)
         else:
-            # the first value of a name counts, as in Java
-            query = {name: values[0] for name, values in _query(scope).items()}
+            query = first_values(scope["query_string"].decode("latin-1"))
             reply = await self._answer(Request(method, path, moment(self._clock), query, headers, body))
         lines = [(name.encode(), value.encode()) for name, value in reply.headers]
         await web.send_reply(send, reply.status, reply.body, lines)
+
+    def _refusal(self, headers: Mapping[str, str]) -> tuple[int, bytes] | None:
+        """Return status and reason if requests with such headers are not answered."""
+        if not self._is_loopback:
+            return None
+        if not web.is_loopback_name(headers.get("host", ""), self._hosts):
+            return 421, FOREIGN_HOST
+        return None if web.is_own_origin(headers.get("origin"), self._hosts) else (403, FOREIGN_ORIGIN)
 
     async def _answer(self, request: Request) -> Reply:
         match request.method, request.path:
@@ -130,6 +138,27 @@ class RegistryApp:
                 return self.push.suspect(request)
             case "GET" | "POST", ("calls",):
                 return self._reported(request)
+        reply = self.answer(request)
+        if reply.status == 200 and "wait" in request.query and request.path[3:] == ("status",):
+            acknowledged, watchers = await self.push.settled(request.query["wait"])
+            body = msgspec.json.encode({"acknowledged": acknowledged, "watchers": watchers})
+            return Reply(200, body, JSON_HEADERS)
+        return reply
+
+    def admits(self, headers: Mapping[str, str]) -> bool:
+        """See `quick.Registry`."""
+        return self._refusal(headers) is None
+
+    def beat(self, app: str, instance_id: str, dirty: int | None, now: Moment) -> bool:
+        """See `quick.Registry`."""
+        if self.registry.policy.replicates:
+            return False
+        is_renewed = self.registry.renew(app, instance_id, now, dirty=dirty) is Renewal.RENEWED
+        self.push.published()
+        return is_renewed
+
+    def answer(self, request: Request) -> Reply:
+        """Carry out what needs no waiting, and say what happened."""
         reply = self._operations.answer(request)
         self.peers.tell(reply.tell)
         if reply.status < 300 and "watcher" in request.query:
@@ -139,10 +168,6 @@ class RegistryApp:
                 self.push.streams.release(_key(happened.instance))
             observe.emit(happened)
         self.push.published()
-        if reply.status == 200 and "wait" in request.query and request.path[3:] == ("status",):
-            acknowledged, watchers = await self.push.settled(request.query["wait"])
-            body = msgspec.json.encode({"acknowledged": acknowledged, "watchers": watchers})
-            return Reply(200, body, JSON_HEADERS)
         return reply
 
     def _reported(self, request: Request) -> Reply:
@@ -229,20 +254,6 @@ class RegistryApp:
 @functools.cache
 def _script() -> bytes:
     return importlib.resources.files(__package__).joinpath("live.js").read_bytes()
-
-
-def operation_path(raw: str) -> tuple[str, ...] | None:
-    """Return the decoded segments behind prefix and version; None for a path outside of Eureka's.
-
-    A slash at the end makes no difference; percent-encoded slashes stay inside their segment.
-    """
-    segments = [unquote(part) for part in raw.split("/") if part]
-    has_prefix = segments[:1] == ["eureka"]
-    if has_prefix:
-        segments = segments[1:]
-    if segments[:1] in (["v2"], ["v1"]):
-        return tuple(segments[1:])
-    return tuple(segments) if has_prefix else None
 
 
 def _query(scope: web.Scope) -> dict[str, list[str]]:

@@ -13,6 +13,7 @@ StatusResource).
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -309,6 +310,7 @@ ROUTES: tuple[tuple[tuple[str, ...], dict[str, Operation]], ...] = (
 )
 
 
+@functools.lru_cache(maxsize=4096)
 def _route(path: tuple[str, ...]) -> dict[str, Operation] | None:
     for pattern, methods in ROUTES:
         if len(pattern) == len(path) and all(

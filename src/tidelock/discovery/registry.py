@@ -159,7 +159,9 @@ class Registry:
         if lease is None:
             return Renewal.UNKNOWN
         held = lease.instance
-        status = decide(Question(held.status, lease.override, held.status, is_replica))
+        status = held.status  # what all rules come to without an override
+        if lease.override is not None:
+            status = decide(Question(held.status, lease.override, held.status, is_replica))
         if status is Status.UNKNOWN:  # an override was removed: only the instance knows its state
             return Renewal.UNKNOWN
         lease.renew(now)

@@ -9,10 +9,11 @@ and when the server stops.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import logging
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from tidelock import web
@@ -64,7 +65,7 @@ class RegistryServer:
         url = f"http://[{host}]:{port}" if address.version == 6 else f"http://{host}:{port}"
         self.app = RegistryApp(settings, self._clock, url=url, is_loopback=address.is_loopback)
         keep_alive(sock)
-        self._http = web.HttpServer(self.app, sock=sock, what="registry")
+        self._http = web.HttpServer(self.app, sock=sock, what="registry", protocol=self._protocol)
         self._written = 0
         self._keeper: asyncio.Task[None] | None = None
         self._prober: asyncio.Task[None] | None = None
@@ -106,6 +107,13 @@ class RegistryServer:
         for result in results:
             if isinstance(result, Exception):
                 raise result
+
+    def _protocol(self) -> Callable[..., asyncio.Protocol]:
+        from tidelock.discovery.front import (
+            Front,  # uvicorn: 60 ms that a process without a server does not pay
+        )
+
+        return functools.partial(Front, quick=self.app.quick, clock=self._clock)
 
     async def _keep(self) -> None:
         interval = self._settings.eviction_interval_ms / 1000
