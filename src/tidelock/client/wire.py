@@ -1,0 +1,238 @@
+"""Kafka's protocol on asyncio, for what librdkafka does not offer: group membership of other protocol types.
+
+A `Connection` sends requests and hands each answer to its caller; a `Cluster` knows the brokers, the leaders
+and the group coordinators, and keeps a connection to each. No retries here: callers know what may be
+repeated. PLAINTEXT only. Versions are the oldest that both Apache Kafka 4 and ours speak and that carry
+what is needed. Imports protocol and errors.
+
+Source: Kafka protocol; `org.apache.kafka.clients.NetworkClient`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from typing import TypeVar
+
+from tidelock.client.errors import BrokerUnreachable
+from tidelock.errors import RemoteProtocolError
+from tidelock.protocol.error_codes import error_for
+from tidelock.protocol.frame import encode_request, read_response_header
+from tidelock.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
+from tidelock.protocol.messages.metadata import (
+    MetadataRequest,
+    MetadataRequestTopic,
+    MetadataResponse,
+    MetadataResponseTopic,
+)
+from tidelock.protocol.primitives import MalformedMessage, Message
+
+CONNECT_TIMEOUT = 5.0
+MAX_FRAME = 1 << 28
+METADATA_VERSION, COORDINATOR_VERSION = 5, 2
+
+Answer = TypeVar("Answer", bound=Message)
+
+
+class Connection:
+    """One connection to one broker; several requests may be on their way.
+
+    Args:
+        address: host:port, for errors.
+        client_id: in the broker's logs.
+    """
+
+    def __init__(self, address: str, client_id: str) -> None:
+        self.address = address
+        self._client_id = client_id
+        self._next = 0
+        self._waiting: dict[int, tuple[int, int, asyncio.Future[tuple[bytes, int]]]] = {}
+        self._reader: asyncio.StreamReader | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._reading: asyncio.Task[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether requests can be sent."""
+        return self._reading is not None and not self._reading.done()
+
+    async def open(self) -> None:
+        """Connect.
+
+        Raises:
+            BrokerUnreachable: nobody listens there, or not within 5 s.
+        """
+        host, _, port = self.address.rpartition(":")
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT):
+                made = await asyncio.open_connection(host.strip("[]"), int(port), limit=1 << 20)
+        except (OSError, TimeoutError, ValueError) as error:
+            raise BrokerUnreachable(f"the broker does not answer: {error}", where=self.address) from error
+        self._reader, self._writer = made
+        self._reading = asyncio.create_task(self._read(self._reader), name=f"kafka {self.address}")
+
+    async def call(self, request: Message, version: int, kind: type[Answer], patience: float) -> Answer:
+        """Send a request and return its answer.
+
+        Args:
+            request: the message.
+            version: of its API.
+            kind: class of the answer.
+            patience: seconds for the answer; a connection that does not give one is closed.
+
+        Raises:
+            BrokerUnreachable: the connection is gone, or the answer does not come.
+            RemoteProtocolError: the answer cannot be read.
+        """
+        writer = self._writer
+        if writer is None or not self.is_open:
+            raise BrokerUnreachable("the connection to the broker is closed", where=self.address)
+        self._next = number = (self._next + 1) & 0x7FFFFFFF
+        future: asyncio.Future[tuple[bytes, int]] = asyncio.get_running_loop().create_future()
+        self._waiting[number] = (request.API_KEY, version, future)
+        writer.write(encode_request(request, version, number, self._client_id))
+        try:
+            async with asyncio.timeout(patience):
+                body, at = await future
+        except TimeoutError:
+            await self.close()
+            raise BrokerUnreachable(f"no answer within {patience:.0f} s", where=self.address) from None
+        finally:
+            self._waiting.pop(number, None)
+        try:
+            return kind.decode(body, version, at)[0]
+        except MalformedMessage as error:
+            await self.close()
+            raise RemoteProtocolError(error.what, where=self.address) from error
+
+    async def close(self) -> None:
+        """Close; requests on their way fail with BrokerUnreachable."""
+        reading, self._reading = self._reading, None
+        if self._writer is not None:
+            self._writer.close()
+        if reading is not None:
+            reading.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await reading
+        self._fail("the connection to the broker was closed")
+
+    async def _read(self, reader: asyncio.StreamReader) -> None:
+        why = "the broker closed the connection"
+        try:
+            while True:
+                size = int.from_bytes(await reader.readexactly(4), "big", signed=True)
+                if not 4 <= size <= MAX_FRAME:
+                    why = f"an answer says it is {size} bytes long"
+                    break
+                self._take(await reader.readexactly(size))
+        except (OSError, asyncio.IncompleteReadError):
+            pass  # told below to whoever waits
+        except MalformedMessage as error:
+            why = error.what
+        if self._writer is not None:
+            self._writer.close()
+        self._fail(why)
+
+    def _take(self, body: bytes) -> None:
+        number = int.from_bytes(body[:4], "big", signed=True)
+        waiting = self._waiting.get(number)
+        if waiting is None or waiting[2].done():
+            return  # its caller has given up
+        key, version, future = waiting
+        _, at = read_response_header(body, key, version)
+        future.set_result((body, at))
+
+    def _fail(self, why: str) -> None:
+        for _, _, future in self._waiting.values():
+            if not future.done():
+                future.set_exception(BrokerUnreachable(why, where=self.address))
+
+
+class Cluster:
+    """The brokers behind a list of addresses.
+
+    Args:
+        bootstrap: addresses, host:port by comma.
+        client_id: in the brokers' logs.
+        timeout: seconds for an ordinary answer.
+    """
+
+    def __init__(self, bootstrap: str, client_id: str, *, timeout: float = 30.0) -> None:
+        self._bootstrap = [one.strip() for one in bootstrap.split(",") if one.strip()]
+        self._client_id = client_id
+        self.timeout = timeout
+        self._addresses: dict[int, str] = {}
+        self._connections: dict[tuple[str, str], Connection] = {}
+        self._locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def metadata(self, topics: Sequence[str] = ()) -> dict[str, MetadataResponseTopic]:
+        """Return what a broker knows of topics, and learn the brokers' addresses; no topic is made by it.
+
+        Raises:
+            BrokerUnreachable: no broker answers.
+        """
+        request = MetadataRequest(
+            topics=[MetadataRequestTopic(name=name) for name in topics], allow_auto_topic_creation=False
+        )
+        failure: BrokerUnreachable | None = None
+        for address in [*self._bootstrap, *self._addresses.values()]:
+            try:
+                connection = await self.connection(address)
+                answer = await connection.call(request, METADATA_VERSION, MetadataResponse, self.timeout)
+            except BrokerUnreachable as error:
+                failure = error
+                continue
+            self._addresses = {broker.node_id: f"{broker.host}:{broker.port}" for broker in answer.brokers}
+            return {topic.name: topic for topic in answer.topics if topic.name is not None}
+        raise failure or BrokerUnreachable("bootstrap.servers names no broker", hint="set bootstrap.servers")
+
+    async def node(self, number: int, purpose: str = "") -> Connection:
+        """Return a connection to a broker; another one for each purpose, for requests that wait.
+
+        Raises:
+            BrokerUnreachable: nobody answers, or nobody knows that broker.
+        """
+        address = self._addresses.get(number)
+        if address is None:
+            await self.metadata()
+            address = self._addresses.get(number)
+        if address is None:
+            raise BrokerUnreachable(f"the cluster has no broker {number} now")
+        return await self.connection(address, purpose)
+
+    async def any(self) -> Connection:
+        """Return a connection to some broker that answers."""
+        await self.metadata()
+        return await self.node(next(iter(self._addresses)))
+
+    async def coordinator(self, group: str) -> Connection:
+        """Return a connection to a group's coordinator, for this group alone.
+
+        Raises:
+            KafkaError: there is none yet; retriable.
+            BrokerUnreachable: nobody answers.
+        """
+        asked = await self.any()
+        request = FindCoordinatorRequest(key=group, key_type=0)
+        found = await asked.call(request, COORDINATOR_VERSION, FindCoordinatorResponse, self.timeout)
+        if found.error_code:
+            raise error_for(found.error_code, found.error_message, where=f"group {group}")
+        return await self.connection(f"{found.host}:{found.port}", f"group {group}")
+
+    async def connection(self, address: str, purpose: str = "") -> Connection:
+        """Return the open connection to an address for a purpose."""
+        key = (address, purpose)
+        async with self._locks.setdefault(key, asyncio.Lock()):
+            connection = self._connections.get(key)
+            if connection is None or not connection.is_open:
+                connection = Connection(address, self._client_id)
+                await connection.open()
+                self._connections[key] = connection
+            return connection
+
+    async def close(self) -> None:
+        """Close every connection."""
+        connections, self._connections = list(self._connections.values()), {}
+        for connection in connections:
+            await connection.close()
