@@ -1,0 +1,313 @@
+"""One of Connect's three topics: read from its beginning, followed, written, and read up to its present end.
+
+    log = TopicLog(cluster, TopicSpec("connect-configs", 1, 1, {}), on_record=apply, clock=clock)
+    await log.start()                              # made if it is absent; everything in it was applied
+    await log.send([(key, value)])                 # durable: all replicas have it
+    await log.read_to_end()                        # what was written before this call was applied
+
+asyncio, one task; records are applied in the order of their partition. A broker that is away is waited for. A
+record goes where Java's partitioner puts its key. A transaction that was aborted is not applied.
+
+Source: Kafka `org.apache.kafka.connect.util.{KafkaBasedLog, TopicAdmin}`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from tidelock.client.errors import BrokerUnreachable
+from tidelock.client.murmur2 import partition_of
+from tidelock.client.wire import Cluster
+from tidelock.connect.distributed.config_state import Keyed
+from tidelock.errors import TidelockError
+from tidelock.protocol.error_codes import (
+    ErrorCode,
+    InvalidReplicationFactor,
+    KafkaError,
+    OffsetOutOfRange,
+    TopicAlreadyExists,
+    UnknownTopicOrPartition,
+    error_for,
+)
+from tidelock.protocol.messages.create_topics import (
+    CreatableTopic,
+    CreatableTopicConfig,
+    CreateTopicsRequest,
+    CreateTopicsResponse,
+)
+from tidelock.protocol.messages.fetch import (
+    FetchPartition,
+    FetchRequest,
+    FetchResponse,
+    FetchTopic,
+    PartitionData,
+)
+from tidelock.protocol.messages.list_offsets import (
+    ListOffsetsPartition,
+    ListOffsetsRequest,
+    ListOffsetsResponse,
+    ListOffsetsTopic,
+)
+from tidelock.protocol.messages.produce import (
+    PartitionProduceData,
+    ProduceRequest,
+    ProduceResponse,
+    TopicProduceData,
+)
+from tidelock.protocol.records import Record, build_batch, iter_batches, iter_records
+from tidelock.runtime import Clock
+
+log = logging.getLogger(__name__)
+
+CREATE_VERSION, FETCH_VERSION, LIST_VERSION, PRODUCE_VERSION = 2, 4, 2, 3
+READ_COMMITTED, EARLIEST, LATEST = 1, -2, -1
+FETCH_WAIT, FETCH_BYTES = 0.5, 1 << 20
+RETRY_PAUSE, SEND_PATIENCE = 0.1, 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class TopicSpec:
+    """How a topic is made if it is absent; it is compacted in any case.
+
+    Attributes:
+        replicas: -1 for the broker's default; fewer where there are not as many brokers.
+    """
+
+    name: str
+    partitions: int
+    replicas: int = -1
+    configs: Mapping[str, str] = field(default_factory=dict)
+
+
+OnRecord = Callable[[int, bytes | None, bytes | None], None]
+
+
+class TopicLog:
+    """See the module.
+
+    Args:
+        cluster: the brokers.
+        spec: of the topic.
+        on_record: takes offset, key and value of each record.
+        clock: for the timestamps of records, and for patience.
+    """
+
+    def __init__(self, cluster: Cluster, spec: TopicSpec, *, on_record: OnRecord, clock: Clock) -> None:
+        self.spec = spec
+        self._cluster = cluster
+        self._on_record = on_record
+        self._clock = clock
+        self._leaders: dict[int, int] = {}
+        self._positions: dict[int, int] = {}
+        self._moved = asyncio.Condition()
+        self._following: asyncio.Task[None] | None = None
+        self._sending = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Make the topic if it is absent, and apply all that is in it.
+
+        Raises:
+            KafkaError: it cannot be made or read.
+        """
+        while True:
+            try:
+                await self._prepare()
+                self._positions = await self._offsets(EARLIEST)
+                break
+            except TidelockError as error:
+                if not error.retriable and not isinstance(error, UnknownTopicOrPartition):
+                    raise
+                await asyncio.sleep(RETRY_PAUSE)
+        self._following = asyncio.create_task(self._follow(), name=f"topic {self.spec.name}")
+        await self.read_to_end()
+
+    async def stop(self) -> None:
+        """Stop following."""
+        following, self._following = self._following, None
+        if following is not None:
+            following.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await following
+
+    async def read_to_end(self) -> None:
+        """Return when everything that was in the topic at the time of the call has been applied.
+
+        Raises:
+            BrokerUnreachable, KafkaError: the end cannot be asked for.
+        """
+        ends = await self._offsets(LATEST)
+        async with self._moved:
+            await self._moved.wait_for(lambda: all(self._positions[one] >= end for one, end in ends.items()))
+
+    async def send(self, records: Sequence[Keyed]) -> None:
+        """Write records, those of one partition in their order; returns when all replicas have them.
+
+        Raises:
+            BrokerUnreachable: not within 30 s; some may have been written.
+            KafkaError: the topic does not take them.
+        """
+        parted: dict[int, list[Keyed]] = {}
+        for key, value in records:
+            parted.setdefault(partition_of(key, len(self._leaders)), []).append((key, value))
+        async with self._sending:
+            for partition, some in parted.items():
+                await self._patiently_produce(partition, some)
+
+    async def _patiently_produce(self, partition: int, records: list[Keyed]) -> None:
+        end = self._clock.monotonic() + SEND_PATIENCE
+        while True:
+            try:
+                await self._produce(partition, records)
+                return
+            except TidelockError as error:
+                if not error.retriable or self._clock.monotonic() > end:
+                    raise
+            await asyncio.sleep(RETRY_PAUSE)
+            with contextlib.suppress(BrokerUnreachable, KafkaError):
+                await self._learn()
+
+    async def _produce(self, partition: int, records: list[Keyed]) -> None:
+        now = int(self._clock.wall() * 1000)
+        batch = build_batch([Record(at, now, key, value) for at, (key, value) in enumerate(records)])
+        data = TopicProduceData(
+            name=self.spec.name, partition_data=[PartitionProduceData(index=partition, records=bytes(batch))]
+        )
+        request = ProduceRequest(acks=-1, timeout_ms=int(self._cluster.timeout * 1000), topic_data=[data])
+        connection = await self._cluster.node(self._leaders[partition])
+        answer = await connection.call(request, PRODUCE_VERSION, ProduceResponse, self._cluster.timeout)
+        for topic in answer.responses:
+            for one in topic.partition_responses:
+                self._check(one.error_code, one.index)
+
+    async def _follow(self) -> None:
+        while True:
+            try:
+                await asyncio.gather(*(self._fetch(*group) for group in self._by_leader().items()))
+            except OffsetOutOfRange:
+                self._positions.update(await self._patient_offsets(EARLIEST))
+            except TidelockError as error:
+                log.debug("topic %s cannot be read now: %s", self.spec.name, error.what)
+                await asyncio.sleep(RETRY_PAUSE)
+                with contextlib.suppress(BrokerUnreachable, KafkaError):
+                    await self._learn()
+
+    async def _patient_offsets(self, when: int) -> dict[int, int]:
+        while True:
+            with contextlib.suppress(BrokerUnreachable, KafkaError):
+                return await self._offsets(when)
+            await asyncio.sleep(RETRY_PAUSE)
+
+    def _by_leader(self) -> dict[int, list[int]]:
+        found: dict[int, list[int]] = {}
+        for partition, leader in self._leaders.items():
+            found.setdefault(leader, []).append(partition)
+        return found
+
+    async def _fetch(self, leader: int, partitions: list[int]) -> None:
+        asked = [
+            FetchPartition(partition=one, fetch_offset=self._positions[one], partition_max_bytes=FETCH_BYTES)
+            for one in partitions
+        ]
+        request = FetchRequest(
+            replica_id=-1,
+            max_wait_ms=int(FETCH_WAIT * 1000),
+            min_bytes=1,
+            max_bytes=FETCH_BYTES * 8,
+            isolation_level=READ_COMMITTED,
+            topics=[FetchTopic(topic=self.spec.name, partitions=asked)],
+        )
+        connection = await self._cluster.node(leader, f"topic {self.spec.name}")
+        answer = await connection.call(
+            request, FETCH_VERSION, FetchResponse, self._cluster.timeout + FETCH_WAIT
+        )
+        for topic in answer.responses:
+            for one in topic.partitions:
+                self._check(one.error_code, one.partition_index)
+                self._take(one)
+        async with self._moved:
+            self._moved.notify_all()
+
+    def _take(self, data: PartitionData) -> None:
+        """Apply what one partition has brought."""
+        partition = data.partition_index
+        position = self._positions[partition]
+        records = bytes(data.records or b"")
+        aborted = sorted((one.first_offset, one.producer_id) for one in data.aborted_transactions or ())
+        open_aborts: set[int] = set()
+        for header, at in iter_batches(records):
+            while aborted and aborted[0][0] <= header.last_offset:
+                open_aborts.add(aborted.pop(0)[1])
+            if header.is_control:
+                open_aborts.discard(header.producer_id)
+            elif not (header.is_transactional and header.producer_id in open_aborts):
+                self._apply(records, at, position)
+            self._positions[partition] = position = max(position, header.last_offset + 1)
+
+    def _apply(self, records: bytes, at: int, position: int) -> None:
+        for record in iter_records(records, at):
+            if record.offset >= position:
+                self._on_record(record.offset, record.key, record.value)
+
+    async def _offsets(self, when: int) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for leader, partitions in self._by_leader().items():
+            asked = [ListOffsetsPartition(partition_index=one, timestamp=when) for one in partitions]
+            request = ListOffsetsRequest(
+                replica_id=-1,
+                isolation_level=READ_COMMITTED,
+                topics=[ListOffsetsTopic(name=self.spec.name, partitions=asked)],
+            )
+            connection = await self._cluster.node(leader)
+            answer = await connection.call(request, LIST_VERSION, ListOffsetsResponse, self._cluster.timeout)
+            for topic in answer.topics:
+                for one in topic.partitions:
+                    self._check(one.error_code, one.partition_index)
+                    found[one.partition_index] = one.offset
+        return found
+
+    async def _prepare(self) -> None:
+        try:
+            await self._learn()
+        except UnknownTopicOrPartition:
+            await self._create(self.spec.replicas)
+            await self._learn()
+
+    async def _learn(self) -> None:
+        """Ask who leads the partitions."""
+        topic = (await self._cluster.metadata([self.spec.name]))[self.spec.name]
+        self._check(topic.error_code)
+        for partition in topic.partitions:
+            if partition.leader_id < 0:
+                self._check(ErrorCode.LEADER_NOT_AVAILABLE, partition.partition_index)
+        self._leaders = {one.partition_index: one.leader_id for one in topic.partitions}
+
+    async def _create(self, replicas: int) -> None:
+        configs = {"cleanup.policy": "compact", **self.spec.configs}
+        topic = CreatableTopic(
+            name=self.spec.name,
+            num_partitions=self.spec.partitions,
+            replication_factor=max(replicas, 1),
+            configs=[CreatableTopicConfig(name=name, value=value) for name, value in configs.items()],
+        )
+        request = CreateTopicsRequest(topics=[topic], timeout_ms=int(self._cluster.timeout * 1000))
+        connection = await self._cluster.any()
+        answer = await connection.call(request, CREATE_VERSION, CreateTopicsResponse, self._cluster.timeout)
+        for one in answer.topics:
+            try:
+                self._check(one.error_code)
+            except TopicAlreadyExists:
+                return
+            except InvalidReplicationFactor:
+                if replicas <= 1:
+                    raise
+                log.warning("topic %s gets one replica: the brokers are too few", self.spec.name)
+                await self._create(1)
+
+    def _check(self, code: int, partition: int | None = None) -> None:
+        if code != ErrorCode.NONE:
+            where = self.spec.name if partition is None else f"{self.spec.name}-{partition}"
+            raise error_for(code, where=f"topic {where}")
