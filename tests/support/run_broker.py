@@ -1,6 +1,7 @@
 """Runs one broker in a process of its own: `python -m tests.support.run_broker KEY=VALUE...`.
 
-With `--uvloop` it runs on uvloop. Prints the bootstrap address once it accepts; stops on SIGTERM.
+With `--uvloop` it runs on uvloop, with `--synced` it writes down what it syncs. Prints the bootstrap address
+once it accepts; stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from tests.support.synced import SyncedFiles
+from tidelock.broker import server
 from tidelock.broker.server import Broker
 from tidelock.broker.settings import BrokerSettings
 from tidelock.runtime import run_services
@@ -21,6 +24,9 @@ def main() -> None:
 
         arguments.remove("--uvloop")
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    if "--synced" in arguments:
+        arguments.remove("--synced")
+        server.RealFiles = SyncedFiles  # type: ignore[misc]  # the one place where a broker makes its files
     given = dict(argument.split("=", 1) for argument in arguments)
     broker = Broker(BrokerSettings.parse(given))
 
