@@ -53,7 +53,8 @@ class SourceRecord:
 
     Attributes:
         source_partition: what was read, e.g. `{"filename": "a.txt"}`; JSON values only.
-        source_offset: how far, e.g. `{"position": 42}`: a restart goes on after this record.
+        source_offset: how far, e.g. `{"position": 42}`: a restart goes on after this record. Empty: as far
+            as before it.
         topic: where it goes.
         value: with `value_schema`, or plain Python without.
         partition: None lets the producer choose by the key.

@@ -73,6 +73,12 @@ CONNECTORS = (
         "tidelock.connect.connectors.jdbc.sink:JdbcSinkConnector",
         ("io.aiven.connect.jdbc.JdbcSinkConnector",),
     ),
+    Plugin(
+        "io.confluent.connect.jdbc.JdbcSourceConnector",
+        "source",
+        "tidelock.connect.connectors.jdbc.source.connector:JdbcSourceConnector",
+        ("io.aiven.connect.jdbc.JdbcSourceConnector",),
+    ),
 )
 CONVERTERS = (
     Plugin(

@@ -178,7 +178,7 @@ class SourceRunner:
 
     def _send(self, records: Sequence[SourceRecord]) -> None:
         outgoing = list(self._converted(list(self._transformed(records))))
-        offsets = [(record.source_partition, record.source_offset) for record in records]
+        offsets = [(one.source_partition, one.source_offset) for one in records if one.source_offset]
         poll = self._progress.submitted(len(outgoing), offsets)
         for topic, record in outgoing:
             self._producer.send(topic, record, lambda: self._progress.acknowledged(poll))

@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime
 import re
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import text
 from sqlalchemy.engine import Connection
@@ -142,6 +143,37 @@ def read_type(data_type: str, column_type: str, numbers: tuple[int | None, ...])
         return ColumnType(kind, scale=fraction or 0, declared=column_type)
     plain = {"date": Kind.DATE, "json": Kind.JSON, "uuid": Kind.UUID, "year": Kind.INTEGER}
     return ColumnType(plain.get(data_type, Kind.OTHER), declared=column_type)
+
+
+_FIELD_TYPES = {  # protocol code -> data_type of information_schema
+    0: "decimal", 1: "tinyint", 2: "smallint", 3: "int", 4: "float", 5: "double", 7: "timestamp", 8: "bigint",
+    9: "mediumint", 10: "date", 11: "time", 12: "datetime", 13: "year", 15: "varchar", 16: "bit",
+    245: "json", 246: "decimal", 247: "enum", 248: "set", 249: "tinyblob", 250: "mediumblob", 251: "longblob",
+    252: "blob", 253: "varchar", 254: "char",
+}  # fmt: skip
+_BYTES_CHARSET, _UNSIGNED_FLAG = 63, 32
+
+
+def type_of_field(field: Any) -> ColumnType:
+    """Read a type from the description of a result's column.
+
+    Args:
+        field: with the protocol's `type_code`, `length`, `scale`, `flags` and `charsetnr`.
+
+    Source: MySQL Protocol::ColumnDefinition41.
+    """
+    word = _FIELD_TYPES.get(field.type_code, "")
+    is_bytes = field.charsetnr == _BYTES_CHARSET
+    if word in _BYTES and not is_bytes:
+        word = "text"
+    elif word in ("varchar", "char") and is_bytes:
+        word = "varbinary"
+    declared = f"{word}({field.length})" if word in ("tinyint", "bit") else word
+    unsigned = bool(field.flags & _UNSIGNED_FLAG)
+    sign = 0 if unsigned else 1  # the length of a decimal counts its sign and its point
+    digits = field.length - sign - (1 if field.scale else 0) if word == "decimal" else None
+    numbers = (digits, field.scale if word == "decimal" else None, field.scale, None)
+    return read_type(word, declared + (" unsigned" if unsigned else ""), numbers)
 
 
 def server_version(text_: str) -> tuple[tuple[int, ...], bool]:

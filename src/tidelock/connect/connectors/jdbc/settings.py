@@ -1,50 +1,22 @@
 """The keys of the SQL sink: Confluent's names, defaults and meaning, and one of our own.
 
 Keys that steer other databases or a Java driver are accepted and have no effect; docs/compat/jdbc.md lists
-them. Imports tidelock.config only.
+them. Imports connection.py and tidelock.config.
 
 Source: Confluent `io.confluent.connect.jdbc.sink.JdbcSinkConfig`.
 """
 
 from __future__ import annotations
 
-import zoneinfo
+from tidelock.config import key
+from tidelock.connect.connectors.jdbc.connection import HIGH, LOW, ConnectionSettings, known_zone
 
-from tidelock.config import Importance, Secret, Settings, key
-
-HIGH, LOW = Importance.HIGH, Importance.LOW
 KAFKA_COLUMNS = ("__connect_topic", "__connect_partition", "__connect_offset")
 
 
-def _known_zone(name: str) -> str | None:
-    try:
-        zoneinfo.ZoneInfo(name)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError):
-        return f"{name!r} is not a time zone; use UTC or a name such as Asia/Seoul"
-    return None
-
-
-class JdbcSinkSettings(Settings):
+class JdbcSinkSettings(ConnectionSettings):
     """Configuration of JdbcSinkConnector."""
 
-    connection_url: str = key(
-        importance=HIGH,
-        group="Connection",
-        doc="JDBC or SQLAlchemy URL of the database, e.g. jdbc:postgresql://localhost/shop or sqlite:///shop.db.",
-    )
-    connection_user: str | None = key(default=None, importance=HIGH, group="Connection", doc="User name.")
-    connection_password: Secret | None = key(
-        default=None, importance=HIGH, group="Connection", doc="Password; never shown again."
-    )
-    connection_attempts: int = key(
-        default=3, at_least=1, importance=LOW, group="Connection", doc="Attempts to connect at start."
-    )
-    connection_backoff_ms: int = key(
-        default=10_000, at_least=0, importance=LOW, group="Connection", doc="Pause between these attempts."
-    )
-    dialect_name: str = key(
-        default="", importance=LOW, group="Connection", doc="Accepted; the URL decides the dialect."
-    )
     insert_mode: str = key(
         default="insert",
         choices=("insert", "upsert", "update"),
@@ -84,7 +56,7 @@ class JdbcSinkSettings(Settings):
     )
     db_timezone: str = key(
         default="UTC",
-        check=_known_zone,
+        check=known_zone,
         group="Data Mapping",
         doc="Zone of the wall-clock time that timestamp columns without a zone get.",
     )

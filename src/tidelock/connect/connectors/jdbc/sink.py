@@ -31,6 +31,7 @@ from tidelock.connect.api import (
     SinkTaskContext,
     TopicPartition,
 )
+from tidelock.connect.connectors.jdbc.connection import url_of, url_problems
 from tidelock.connect.connectors.jdbc.mapping import Mapping as RowMapping
 from tidelock.connect.connectors.jdbc.mapping import Row, mapping_for, require_schema
 from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
@@ -44,7 +45,6 @@ from tidelock.sql import (
     Writer,
     dialect_for,
     open_engine,
-    parse_url,
     reduce_changes,
     translated,
     writer_for,
@@ -68,12 +68,7 @@ class JdbcSinkTask(SinkTask):
         """See SinkTask."""
         self._context = context
         self._settings = settings = JdbcSinkSettings.parse(props, strict=False, where=context.connector)
-        password = settings.connection_password
-        self._url = parse_url(
-            settings.connection_url,
-            user=settings.connection_user,
-            password=password.reveal() if password is not None else None,
-        )
+        self._url = url_of(settings)
         self._zone = zoneinfo.ZoneInfo(settings.db_timezone)
         self._ledger = Ledger(context.connector)
         self.stop()  # an engine of an attempt before this one
@@ -276,19 +271,10 @@ class JdbcSinkConnector(SinkConnector):
         values, problems = JdbcSinkSettings.examine(props, strict=False)
         found: list[Problem] = []
         if "connection_url" in values:
-            found += _url_problems(values["connection_url"])
+            found += url_problems(values["connection_url"])
         if problems:
             return found  # the worker reports these; combinations need all values
         return found + list(_combinations(JdbcSinkSettings(**values)))
-
-
-def _url_problems(text: str) -> list[Problem]:
-    try:
-        open_engine(text).dispose()
-    except TidelockError as error:
-        why = f"{error.what}; {error.hint}" if error.hint else error.what
-        return [Problem("connection.url", "[hidden]", why)]
-    return []
 
 
 def _combinations(settings: JdbcSinkSettings) -> Iterator[Problem]:
