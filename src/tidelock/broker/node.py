@@ -16,7 +16,7 @@ from __future__ import annotations
 import base64
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
 from tidelock.broker.apis import api_versions, fetch, produce
@@ -27,7 +27,7 @@ from tidelock.broker.apis.registry import BY_KEY, handler
 from tidelock.broker.groups.classic import ClassicRules
 from tidelock.broker.groups.coordinator import GroupCoordinator
 from tidelock.broker.instant import Instant
-from tidelock.broker.log import Files, FlushJob, OpenReport
+from tidelock.broker.log import Files, FlushJob, OpenReport, PartitionKey
 from tidelock.broker.metadata import ClusterNamed, MetadataLog
 from tidelock.broker.purgatory import Parked, ParkedFetch
 from tidelock.broker.read_back import read_back
@@ -54,6 +54,13 @@ class Finished(NamedTuple):
     chunks: Chunks
 
 
+class Held(NamedTuple):
+    """A reply that waits for a flush, and what it is about: see `BrokerState.touched`."""
+
+    finished: Finished
+    touched: Sequence[tuple[PartitionKey, int]]
+
+
 class Node:
     """One broker's state with everything that may be asked of it.
 
@@ -69,8 +76,8 @@ class Node:
         self.report = report
         self.has_new_deadlines = False
         self._holds = state.settings.tidelock_flush_policy == "group"
-        self._held: list[Finished] = []
-        self._flushing: list[Finished] = []
+        self._held: list[Held] = []
+        self._flushing: list[Held] = []
         self._flush_running = False
         settings = state.settings
         self._periodic: dict[Callable[[Instant], object], float] = {
@@ -144,11 +151,11 @@ class Node:
             MalformedMessage, CloseConnection: the connection must end.
         """
         state = self.state
-        before = state.append_count
+        state.touched.clear()
         reply = self._answer(frame, client_host, now)
         if isinstance(reply, ParkedGroup):
             reply = self._answered_at_once(reply)
-        if self._holds and state.append_count != before:
+        if state.touched:
             return self._hold(reply)
         return reply
 
@@ -203,14 +210,17 @@ class Node:
     def _hold(self, reply: Chunks | Parked | None) -> Chunks | Parked | None:
         """Keep back what this request has answered until it is flushed."""
         state = self.state
+        touched, state.touched = state.touched, []
         self._held += [
-            Finished(parked, chunks) for parked, chunks in state.finished if isinstance(parked, ParkedGroup)
+            Held(Finished(parked, chunks), [(key, -1) for key, _ in touched])
+            for parked, chunks in state.finished
+            if isinstance(parked, ParkedGroup)
         ]
         state.finished = [one for one in state.finished if not isinstance(one[0], ParkedGroup)]
         if reply is None or isinstance(reply, Parked):
             return reply
         parked = Parked()
-        self._held.append(Finished(parked, reply))
+        self._held.append(Held(Finished(parked, reply), touched))
         return parked
 
     def take_finished(self) -> list[Finished]:
@@ -238,7 +248,7 @@ class Node:
     def tick(self, now: Instant) -> None:
         """Let time act."""
         state = self.state
-        before = state.append_count
+        state.touched.clear()
         state.wake(state.purgatory.overdue(now.monotonic))
         state.answer_groups(state.groups.tick(now))
         state.transactions.tick(now)
@@ -246,12 +256,12 @@ class Node:
             if due <= now.monotonic:
                 self._due[act] = now.monotonic + self._periodic[act]
                 act(now)
-        if self._holds and state.append_count != before:
+        if state.touched:
             self._hold(None)
 
     def _retention(self, now: Instant) -> None:
         logs = self.state.logs
-        self.retention_failures = logs.retention(now.wall_ms).failures
+        logs.retention(now.wall_ms)
         logs.expire_producers(now.wall_ms)
 
     def _expire_offsets(self, now: Instant) -> None:
@@ -277,7 +287,7 @@ class Node:
         state.unflushed = {one: None for one in state.unflushed if sealed_only and one.unflushed}
         self._flushing, self._held = self._held, []
         if job is None:
-            self._release(failed=False)
+            self._release()
             return None
         self._flush_running = True
         return job
@@ -290,18 +300,24 @@ class Node:
         before = [(one, one.recovery_point) for one in begun if one is not None]
         logs.end_flush(job)
         if job.failures:
-            # What was appended meanwhile may lie in the same files; no later flush would find them dirty.
-            self._flushing += self._held
-            self._held = []
-        self._release(failed=bool(job.failures))
+            self._take_back(job.failures.keys())
+        self._release()
         for partition, start in before:
             self.state.flushed(partition, start)
 
-    def _release(self, *, failed: bool) -> None:
-        for parked, chunks in self._flushing:
+    def _take_back(self, failed: Set[PartitionKey]) -> None:
+        """After a failed sync nobody may be told that its records are safe.
+
+        What was appended while it ran may lie in the same files, which no later flush will find dirty; what
+        else such a reply tells still has to wait for the next one.
+        """
+        self._flushing = [_taken_back(one, failed) for one in self._flushing]
+        self._held = [_taken_back(one, failed) for one in self._held]
+
+    def _release(self) -> None:
+        for (parked, chunks), _ in self._flushing:
             if not parked.cancelled:
-                # After a failed sync nobody may be told that its records are safe: the connection ends.
-                self.state.finished.append((parked, [] if failed else chunks))
+                self.state.finished.append((parked, chunks))
         self._flushing = []
 
     def close(self) -> list[KafkaStorageError]:
@@ -311,6 +327,20 @@ class Node:
         failures = state.logs.close(clean=True)
         state.metadata.close()
         return failures
+
+
+def _taken_back(held: Held, failed: Set[PartitionKey]) -> Held:
+    """A Produce answers KAFKA_STORAGE_ERROR for the partitions concerned; otherwise the connection ends.
+
+    What became of a commit or of a transaction's end is then as unknown to the client as after a crash, and
+    it asks again.
+    """
+    places = [result_at for key, result_at in held.touched if key in failed]
+    if -1 in places:
+        return Held(Finished(held.finished.parked, []), ())
+    for result_at in places:
+        produce.take_back(held.finished.chunks[0], result_at)
+    return held
 
 
 def _flush_what_was_found(state: BrokerState, report: OpenReport) -> None:

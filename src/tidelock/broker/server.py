@@ -236,6 +236,8 @@ class Broker:
     def _tick(self) -> None:
         now = self.now()
         self.node.tick(now)
+        for line in self.node.state.logs.troubles.due(now.monotonic):
+            log.error("%s", line)
         if self._flush_at <= now.monotonic:
             self._flush_at = now.monotonic + self.node.flush_interval
             self._start_flush()

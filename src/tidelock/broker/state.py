@@ -18,7 +18,16 @@ from tidelock.broker.groups.coordinator import GroupCoordinator
 from tidelock.broker.groups.outcome import Joined, Synced
 from tidelock.broker.groups.records import GroupRecord, encode
 from tidelock.broker.instant import Instant
-from tidelock.broker.log import MARKER_BYTES, Files, Logs, LogSettings, Marker, OpenReport, Partition
+from tidelock.broker.log import (
+    MARKER_BYTES,
+    Files,
+    Logs,
+    LogSettings,
+    Marker,
+    OpenReport,
+    Partition,
+    PartitionKey,
+)
 from tidelock.broker.metadata import (
     INTERNAL_TOPICS,
     OFFSETS_TOPIC,
@@ -75,7 +84,8 @@ class BrokerState:
         finished: parked requests that have got their reply; the node hands them to the shell.
         unflushed: partitions appended to since the last flush.
         understaffed: topics that want more in-sync replicas than the one there is.
-        append_count: grows with every append, so that the node sees whether a request has appended.
+        touched: under the policy `group`, what the request at hand has appended to, and where in the reply
+            its result is, which a failed flush will change; -1 where only the whole reply can be taken back.
     """
 
     def __init__(
@@ -94,7 +104,8 @@ class BrokerState:
         self.endpoint = ("127.0.0.1", 9092)
         self.finished: list[tuple[Parked, Chunks]] = []
         self.unflushed: dict[Partition, None] = {}
-        self.append_count = 0
+        self.touched: list[tuple[PartitionKey, int]] = []
+        self._holds = settings.tidelock_flush_policy == "group"
         self.understaffed: set[str] = set()
         self._stable_seen: dict[Partition, int] = {}
         self._next_producer_id = self.image.producer_ids_end
@@ -181,6 +192,7 @@ class BrokerState:
         try:
             self.metadata.commit(record)
         except OSError as error:
+            self.logs.troubles.note("changes are refused with KAFKA_STORAGE_ERROR", "metadata.log", error)
             raise errors.KafkaStorageError(f"the metadata log cannot be written: {error.strerror}") from error
 
     def _new_topic_id(self) -> bytes:
@@ -271,9 +283,16 @@ class BrokerState:
 
     # -- data ---------------------------------------------------------------------------------------
 
-    def appended(self, partition: Partition, size: int) -> None:
-        """Bytes have arrived in a partition: remember to flush it, and wake those who wait for them."""
-        self.append_count += 1
+    def appended(self, partition: Partition, size: int, result_at: int = -1) -> None:
+        """Bytes have arrived in a partition: remember to flush it, and wake those who wait for them.
+
+        Args:
+            partition: where.
+            size: how many.
+            result_at: see `touched`.
+        """
+        if self._holds:
+            self.touched.append((partition.key, result_at))
         self.unflushed[partition] = None
         if not partition.settings.commits_when_durable:
             self._committed(partition, size)
@@ -360,7 +379,7 @@ class BrokerState:
             partition = self.partition(TRANSACTIONS_TOPIC, 0)
             partition.append(memoryview(batch), now.wall_ms, internal=True)
             self.appended(partition, len(batch))
-            if image is not None and image.is_ending and self.settings.tidelock_flush_policy == "group":
+            if image is not None and image.is_ending and self._holds:
                 partition.flush()
         except errors.KafkaError as error:
             raise errors.NotCoordinator(f"the transaction log took nothing: {error.what}") from error

@@ -13,6 +13,11 @@ from tidelock.broker.instant import Instant
 from tidelock.broker.node import Node
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.metadata import MetadataRequest
+from tidelock.protocol.messages.offset_commit import (
+    OffsetCommitRequest,
+    OffsetCommitRequestPartition,
+    OffsetCommitRequestTopic,
+)
 from tidelock.protocol.records import Record, build_batch
 
 
@@ -227,16 +232,20 @@ def test_an_empty_buffer_is_given_back(client: Client, server: FakeServer) -> No
     assert client.connection.get_buffer(-1) is server.shared_view
 
 
-def test_records_that_could_not_be_made_durable_end_the_connection() -> None:
+@pytest.mark.parametrize("commits", [False, True])
+def test_after_a_failed_flush_only_a_commit_ends_its_connection(commits: bool) -> None:
     memory = MemoryBroker(tidelock_flush_policy="group")
     memory.create("t", 1)
     server = FakeServer(memory)
     client = Client(server)
-    client.send(big_produce(1, 10))
+    position = OffsetCommitRequestPartition(partition_index=0, committed_offset=0)
+    topic = OffsetCommitRequestTopic(name="t", partitions=[position])
+    commit = bytes(encode_request(OffsetCommitRequest(group_id="g", topics=[topic]), 8, 1))
+    client.send(commit if commits else big_produce(1, 10))
     job = memory.node.begin_flush()
     assert job is not None
     memory.files.fail("sync")
     job.run()
     memory.node.end_flush(job)
     server.after_input()
-    assert (client.replies(), client.transport.closed) == ([], True)
+    assert (client.replies(), client.transport.closed) == (([], True) if commits else ([1], False))

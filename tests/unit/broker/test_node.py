@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import struct
 
 import pytest
@@ -36,6 +37,13 @@ def broker() -> MemoryBroker:
 def raw(broker: MemoryBroker, key: int, version: int, rest: bytes = b"\xff\xff") -> object:
     frame = bytearray(struct.pack(">hhi", key, version, 9) + rest)
     return broker.node.handle(memoryview(frame), "/127.0.0.1", broker.now())
+
+
+def storage_errors(broker: MemoryBroker) -> dict[Parked, list[int]]:
+    return {
+        parked: [one.error_code for one in response.responses[0].partition_responses]
+        for parked, response in broker.finished().items()
+    }
 
 
 def records_of(response: object) -> bytes:
@@ -203,9 +211,63 @@ def test_what_arrived_during_a_flush_that_failed_is_not_acknowledged() -> None:
     broker.files.fail("sync")
     job.run()
     broker.node.end_flush(job)
-    assert broker.finished() == {first: None, second: None}
+    assert storage_errors(broker) == {first: [E.KAFKA_STORAGE_ERROR]}
+    assert broker.node.flush_is_due
     assert broker.node.begin_flush() is None
-    assert broker.finished() == {}
+    assert storage_errors(broker) == {second: [E.KAFKA_STORAGE_ERROR]}
+
+
+def test_a_failed_flush_is_answered_for_the_partitions_concerned_only() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t", 3)
+    both = produce_request("t", build_batch([Record(0, START_MS, None, b"1")]))
+    second = produce_request("t", build_batch([Record(0, START_MS, None, b"2")]), partition=1)
+    both.topic_data[0].partition_data += second.topic_data[0].partition_data
+    wide, sound = broker.send(both, 12), broker.produce("t", b"3", partition=2)
+    job = broker.node.begin_flush()
+    assert job is not None
+    late = broker.produce("t", b"4", partition=2)
+    broker.files.fail("sync", after=1)
+    job.run()
+    assert job.failures.keys() == {("t", 0)}
+    broker.node.end_flush(job)
+    assert storage_errors(broker) == {wide: [E.KAFKA_STORAGE_ERROR, 0], sound: [0]}
+    flush(broker)
+    assert storage_errors(broker) == {late: [0]}
+
+
+@pytest.mark.parametrize("version", [3, 7, 8, 9, 12])
+def test_a_result_that_is_taken_back_names_no_offset(version: int) -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    parked = broker.produce("t", b"1", version=version)
+    broker.files.fail("sync")
+    flush(broker)
+    (result,) = broker.finished()[parked].responses[0].partition_responses
+    assert (result.error_code, result.base_offset) == (E.KAFKA_STORAGE_ERROR, -1)
+
+
+def test_a_commit_whose_flush_failed_ends_its_connection() -> None:
+    broker = MemoryBroker(tidelock_flush_policy="group")
+    broker.create("t")
+    position = OffsetCommitRequestPartition(partition_index=0, committed_offset=5)
+    topic = OffsetCommitRequestTopic(name="t", partitions=[position])
+    parked = broker.send(OffsetCommitRequest(group_id="g", topics=[topic]), 8)
+    broker.files.fail("sync")
+    flush(broker)
+    assert broker.finished() == {parked: None}
+
+
+def test_the_operator_is_told_once_that_the_disk_is_full(broker: MemoryBroker) -> None:
+    for _ in range(3):
+        broker.files.fail("append", errno.ENOSPC)
+        response = broker.produce("t", b"1").responses[0].partition_responses[0]
+        assert response.error_code == E.KAFKA_STORAGE_ERROR
+    (line,) = broker.state.logs.troubles.due(0.0)
+    assert "t-0" in line
+    assert "free disk space" in line
+    assert broker.produce("t", b"1").responses[0].partition_responses[0].error_code == 0
+    assert broker.state.logs.troubles.due(1.0) == []
 
 
 @pytest.mark.parametrize("isolation", [0, 1])
@@ -230,16 +292,13 @@ def test_readers_of_a_partition_that_fails_are_told(policy: str, isolation: int)
         assert answer.responses[0].partitions[0].error_code == E.KAFKA_STORAGE_ERROR
 
 
-def test_a_failed_flush_ends_the_connections_that_waited() -> None:
+def test_after_a_failed_flush_nothing_is_taken_any_more() -> None:
     broker = MemoryBroker(tidelock_flush_policy="group")
     broker.create("t")
-    parked = broker.produce("t", b"1")
-    job = broker.node.begin_flush()
-    assert job is not None
+    broker.produce("t", b"1")
     broker.files.fail("sync")
-    job.run()
-    broker.node.end_flush(job)
-    assert broker.finished() == {parked: None}
+    flush(broker)
+    assert [line for line in broker.state.logs.troubles.due(0.0) if "offline" in line]
     response = broker.produce("t", b"2")
     assert response.responses[0].partition_responses[0].error_code == E.KAFKA_STORAGE_ERROR
 

@@ -55,6 +55,7 @@ _RESULTS = {
 }
 _producer = Struct(">qhi").unpack_from
 _pack_refusal = Struct(">ihqqq").pack
+_pack_taken_back = Struct(">hqq").pack_into
 
 
 def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunks | None:
@@ -105,6 +106,16 @@ def _support(version: int) -> Support:
     if version >= IMPLICIT_ADD_SINCE:
         return Support.IMPLICIT_ADD
     return Support.ABORTABLE_ERROR if version >= ABORTABLE_SINCE else Support.OLD
+
+
+def take_back(reply: bytes | bytearray | memoryview, result_at: int) -> None:
+    """Turn one partition's result in a finished reply into KAFKA_STORAGE_ERROR: its flush has failed.
+
+    Args:
+        reply: a response frame.
+        result_at: where the partition's index stands in it.
+    """
+    _pack_taken_back(reply, result_at + 4, int(ErrorCode.KAFKA_STORAGE_ERROR), -1, -1)
 
 
 class _Appending:
@@ -237,7 +248,7 @@ class _Appending:
             return
         if not duplicate or last >= partition.high_watermark:
             # A repeated batch whose first copy still waits for its flush waits for it as well.
-            self.state.appended(partition, 0 if duplicate else len(batch))
+            self.state.appended(partition, 0 if duplicate else len(batch), len(out))
         if self.with_start:
             out += self.pack(index, 0, base, stamp, start, *self.extra)
         else:

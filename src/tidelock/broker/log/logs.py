@@ -31,6 +31,7 @@ from tidelock.broker.log.partition import Partition
 from tidelock.broker.log.recovery import Start
 from tidelock.broker.log.settings import LogSettings
 from tidelock.broker.log.stored_log import DELETED_SUFFIX, remove_folder
+from tidelock.broker.log.troubles import Troubles
 from tidelock.protocol.error_codes import KafkaStorageError, TopicAlreadyExists, UnknownTopicOrPartition
 
 RECOVERY_POINTS_FILE = "recovery-points"
@@ -82,6 +83,7 @@ class Logs:
         self.partitions: dict[PartitionKey, Partition] = {}
         self.offline: dict[PartitionKey, str] = {}
         self.leader_epoch = 0
+        self.troubles = Troubles()
         self._files = files
         self._settings_for = settings_for
         self.cleaner = Cleaner(files, self.partitions)
@@ -202,6 +204,7 @@ class Logs:
             try:
                 swept.deleted_segments += partition.retention(now_ms)
             except KafkaStorageError as error:
+                self.troubles.note("old segments stay", partition.folder, error.__cause__ or error)
                 swept.failures.append(error)
         return swept
 
@@ -240,6 +243,10 @@ class Logs:
 
         One that was deleted and created again meanwhile has no part in it.
         """
+        if job.checkpoint_failure is not None:
+            self.troubles.note(
+                "not written, the next start takes longer", RECOVERY_POINTS_FILE, job.checkpoint_failure
+            )
         for part in job.parts:
             partition = self.partitions.get(part.key)
             if partition is not None and partition.has_begun(part):
@@ -298,6 +305,7 @@ class Logs:
 
     def _adopt(self, partition: Partition) -> None:
         partition.on_log_start = self._write_log_start
+        partition.troubles = self.troubles
         self.partitions[partition.key] = partition
 
     def _begin_epoch(self, names: list[str]) -> None:

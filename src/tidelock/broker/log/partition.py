@@ -320,6 +320,7 @@ class Partition(StoredLog):
             raise self._unreadable(error) from error
 
     def _unreadable(self, error: Exception) -> KafkaStorageError:
+        self.troubles.note("records cannot be read", self.folder, error)
         return KafkaStorageError(f"the log could not be read: {error}", where=self.folder)
 
     def epoch_end_offset(self, epoch: int) -> tuple[int, int]:

@@ -10,7 +10,6 @@ batches that were written in full.
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Sequence
 
 from tidelock.broker.log import swap
@@ -24,6 +23,7 @@ from tidelock.broker.log.scan import MAX_RELATIVE_OFFSET
 from tidelock.broker.log.segment import Segment, name_of
 from tidelock.broker.log.segments import Segments
 from tidelock.broker.log.settings import LogSettings
+from tidelock.broker.log.troubles import FULL, Troubles
 from tidelock.protocol.error_codes import KafkaStorageError
 
 DELETED_SUFFIX = "-delete"
@@ -46,6 +46,7 @@ class StoredLog:
         self.recovered = found
         self.offline: str | None = None
         self.is_cleaning = False
+        self.troubles = Troubles()
         self._files = files
         self._segments = Segments(found.segments)
         self._active = self._segments.active
@@ -142,7 +143,8 @@ class StoredLog:
             self._active.undo()
         except OSError as worse:
             self._go_offline(f"a failed write could not be undone: {worse}")
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        self.troubles.note("records are refused with KAFKA_STORAGE_ERROR", self.folder, error)
+        full = error.errno in FULL
         return KafkaStorageError(
             "no space is left for the log" if full else f"the log could not be written: {error}",
             where=self.folder,
@@ -237,6 +239,7 @@ class StoredLog:
         """Take over the outcome of a flush; a failed sync takes the partition offline for good."""
         if error is not None:
             self._go_offline(f"a sync failed, bytes may be lost: {error}")
+            self.troubles.note("offline until the next start, a sync failed", self.folder, error)
         else:
             self._unflushed.reached(dirty.up_to)
 
