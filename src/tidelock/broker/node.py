@@ -19,10 +19,11 @@ import struct
 from collections.abc import Callable, Sequence, Set
 from typing import NamedTuple
 
-from tidelock.broker.apis import api_versions, fetch, produce
+from tidelock.broker.apis import api_versions, fetch, metadata, produce
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.closing import CloseConnection
 from tidelock.broker.apis.limits import MOST_BYTES
+from tidelock.broker.apis.metadata_replies import MetadataReplies
 from tidelock.broker.apis.registry import BY_KEY, handler
 from tidelock.broker.groups.classic import ClassicRules
 from tidelock.broker.groups.coordinator import GroupCoordinator
@@ -37,9 +38,10 @@ from tidelock.broker.transactions.coordinator import TransactionCoordinator, Tra
 from tidelock.protocol.apis import request_class
 from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.protocol.frame import read_request_header
+from tidelock.protocol.messages.metadata import MetadataRequest
 from tidelock.protocol.primitives import MalformedMessage, skip_tags
 
-PRODUCE, FETCH, API_VERSIONS = 0, 1, 18
+PRODUCE, FETCH, METADATA, API_VERSIONS = 0, 1, 3, 18
 # How often sealed segments are flushed under the policy `os`, in seconds.
 SEALED_FLUSH_INTERVAL = 1.0
 
@@ -75,6 +77,7 @@ class Node:
         self.state = state
         self.report = report
         self.has_new_deadlines = False
+        self._metadata_replies = MetadataReplies(state)
         self._holds = state.settings.tidelock_flush_policy == "group"
         self._held: list[Held] = []
         self._flushing: list[Held] = []
@@ -179,10 +182,25 @@ class Node:
             raise CloseConnection(f"{api.module} v{version} of {len(frame)} bytes")
         self.has_new_deadlines = True
         header = read_request_header(frame)
+        if key == METADATA:
+            return self._metadata(
+                frame, header.end, Call(version, correlation_id, header.client_id or "", client_host, now)
+            )
         call = Call(version, correlation_id, header.client_id or "", client_host, now)
         request, _ = request_class(key).decode(frame, version, header.end)
         response = handler(key)(self.state, request, call)
         return response if isinstance(response, Parked) else call.framed(response)
+
+    def _metadata(self, frame: memoryview, pos: int, call: Call) -> Chunks:
+        asked = bytes(frame[pos:])
+        known = self._metadata_replies.find(call.version, asked, call.correlation_id)
+        if known is not None:
+            return known
+        request, _ = MetadataRequest.decode(asked, call.version, 0)
+        response = metadata.handle(self.state, request, call)
+        chunks = call.framed(response)
+        self._metadata_replies.keep(call.version, asked, response, bytes(chunks[0]))
+        return chunks
 
     def _data(self, key: int, frame: memoryview, pos: int, call: Call) -> Chunks | Parked | None:
         try:

@@ -84,6 +84,7 @@ class BrokerState:
         finished: parked requests that have got their reply; the node hands them to the shell.
         unflushed: partitions appended to since the last flush.
         understaffed: topics that want more in-sync replicas than the one there is.
+        commits: how often the metadata image has changed.
         touched: under the policy `group`, what the request at hand has appended to, and where in the reply
             its result is, which a failed flush will change; -1 where only the whole reply can be taken back.
     """
@@ -104,6 +105,7 @@ class BrokerState:
         self.endpoint = ("127.0.0.1", 9092)
         self.finished: list[tuple[Parked, Chunks]] = []
         self.unflushed: dict[Partition, None] = {}
+        self.commits = 0
         self.touched: list[tuple[PartitionKey, int]] = []
         self._holds = settings.tidelock_flush_policy == "group"
         self.understaffed: set[str] = set()
@@ -194,6 +196,7 @@ class BrokerState:
         except OSError as error:
             self.logs.troubles.note("changes are refused with KAFKA_STORAGE_ERROR", "metadata.log", error)
             raise errors.KafkaStorageError(f"the metadata log cannot be written: {error.strerror}") from error
+        self.commits += 1
 
     def _new_topic_id(self) -> bytes:
         while True:
