@@ -1,244 +1,253 @@
-"""The broker beside librdkafka's mock broker (C, in memory) and, where fetched, Apache Kafka, in one run.
+"""The broker beside Apache Kafka, where fetched, and librdkafka's mock broker (C, in memory), in one run.
 
-    python -m bench.broker [--seconds 3] [--only fetch] [--json]
+    python -m bench.broker [--seconds 2] [--rounds 3] [--only fetch] [--uvloop] [--json]
 
-Every broker runs in a process of its own, the load in another; all share the machine's cores, so look at the
-ratios, and at the broker's own CPU time per request, which the load generator does not limit.
+Every broker runs in a process of its own, the load in another; all share the machine's cores. So the peers
+take turns, row by row and round by round, and the table has the median of the rounds; look at the ratios,
+and at the broker's own CPU time, which other work on the machine disturbs least. Each row begins with a round
+that does not count: a JVM compiles what it runs often.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 from tests.engines.fetch import Unavailable, find
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 
-from bench.load import FetchLoad, Load, MetadataLoad, ProduceLoad
+from bench import lives
+from bench.load import FetchLoad, Load, MetadataLoad, ProduceLoad, fill, settle
+from bench.peers import Peer, start_peers
 
 ROOT = Path(__file__).resolve().parents[1]
-MOCK = """
-import sys
-from confluent_kafka import Producer
-owner = Producer({"bootstrap.servers": "127.0.0.1:1", "test.mock.num.brokers": 1, "log_level": 0})
-broker = next(iter(owner.list_topics(timeout=10).brokers.values()))
-print(f"{broker.host}:{broker.port}", flush=True)
-sys.stdin.read()
-"""
+# A row ends early when it has moved this much: all of it is in the page cache, none waits for the disk.
+MOST_BYTES = 512 << 20
+WARM_SECONDS = 0.7
+WALKED_BATCHES = 8192  # of 16 KB
+REFERENCE = "Apache Kafka"
+
+Figures = dict[str, float]
+Row = Callable[[Peer, float], Figures]
 
 
-@dataclass(frozen=True, slots=True)
-class Peer:
-    """A running broker."""
+def raw(make: Callable[[str], Load]) -> Row:
+    """Drive raw sockets from another process: throughput and the broker's CPU time."""
 
-    name: str
-    bootstrap: str
-    pid: int
+    def measure(peer: Peer, seconds: float) -> Figures:
+        load = make(f"raw-{uuid.uuid4().hex[:8]}")
+        peer.create(load.topic, load.partitions)
+        settle(load, peer.bootstrap)
+        if isinstance(load, FetchLoad):
+            batches = load.walk or 2 * load.max_bytes // 16_000
+            fill(load.topic, peer.bootstrap, batches)
+        most = MOST_BYTES // len(load.request()) if isinstance(load, ProduceLoad) else 1 << 40
+        cpu = peer.cpu_seconds()
+        found = child(
+            "bench.load", peer.bootstrap, json.dumps(load.arguments()), f"{seconds:g}", str(int(most))
+        )
+        spent = peer.cpu_seconds() - cpu
+        peer.delete(load.topic)
+        megabytes = found["bytes"] / 1e6
+        figures = {"k requests/s": found["requests"] / found["seconds"] / 1e3}
+        if load.partitions == 1 and megabytes / found["requests"] > 0.005:  # what the row is about
+            figures = {"MB/s": megabytes / found["seconds"], "broker CPU s/GB": spent / megabytes * 1e3}
+        else:
+            figures["broker CPU us/request"] = spent / found["requests"] * 1e6
+        return {**figures, "load cores": found["load cores"]}
 
-    def cpu_seconds(self) -> float:
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / float(os.sysconf("SC_CLK_TCK"))
-
-    def resident_megabytes(self) -> float:
-        return int(Path(f"/proc/{self.pid}/statm").read_text().split()[1]) * 4096 / 1e6
+    return measure
 
 
-@contextmanager
-def mock_broker() -> Iterator[Peer]:
-    """Librdkafka's own mock cluster in a process of its own; keeps 5 MB per partition in memory."""
-    process = subprocess.Popen(
-        [sys.executable, "-c", MOCK], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+def walking(peer: Peer) -> int:
+    return min(WALKED_BATCHES, peer.most_bytes // 16_000)
+
+
+def consume(peer: Peer, seconds: float) -> Figures:
+    """Read a log of 16 KB batches from its beginning to its end, 1 MB per fetch."""
+    return raw(lambda topic: FetchLoad(topic, connections=2, max_bytes=1 << 20, walk=walking(peer)))(
+        peer, seconds
     )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        yield Peer("librdkafka mock", process.stdout.readline().strip(), process.pid)
-    finally:
-        process.stdin.close()
-        process.wait()
 
 
-def start_peers(stack: ExitStack, folder: Path) -> list[Peer]:
-    """Ours first."""
-    ours = stack.enter_context(BrokerProcess(folder / "tidelock"))
-    faster = stack.enter_context(BrokerProcess(folder / "uvloop", flags=["--uvloop"]))
-    peers = [
-        Peer("tidelock", ours.bootstrap, ours.pid),
-        Peer("tidelock, uvloop", faster.bootstrap, faster.pid),
-        stack.enter_context(mock_broker()),
-    ]
-    try:
-        kafka = stack.enter_context(ApacheKafka(find(), folder / "apache", quick=False))
-    except Unavailable as why:
-        print(f"without Apache Kafka: {why}", file=sys.stderr)
-    else:
-        peers.append(Peer("Apache Kafka", kafka.bootstrap, kafka.pid))
-    return peers
+def latency(peer: Peer, seconds: float) -> Figures:
+    topic = f"latency-{uuid.uuid4().hex[:8]}"
+    peer.create(topic)
+    settle(FetchLoad(topic, 1, 1 << 14), peer.bootstrap)
+    found = child("bench.latency", peer.bootstrap, topic, f"{seconds:g}")
+    peer.delete(topic)
+    return {f"{name} us": value for name, value in found.items()}
 
 
-def create_topic(peer: Peer, topic: str) -> None:
-    from confluent_kafka.admin import AdminClient, NewTopic
-
-    admin = AdminClient({"bootstrap.servers": peer.bootstrap, "log_level": 0})
-    if peer.name.endswith("mock"):
-        admin.list_topics(topic, timeout=10)  # it knows no CreateTopics, but creates what is asked for
-    else:
-        admin.create_topics([NewTopic(topic, 1, 1)])[topic].result(20)
-
-
-def client_produce(peer: Peer, size: int, seconds: float) -> dict[str, float]:
-    """Produce through confluent-kafka for a while: MB/s and the broker's share of a core."""
-    from confluent_kafka import Producer
-
-    topic = f"client{size}"
-    create_topic(peer, topic)
-    producer = Producer(
-        {
-            "bootstrap.servers": peer.bootstrap,
-            "linger.ms": 5,
-            "batch.size": 1_000_000,
-            "queue.buffering.max.messages": 500_000,
-            "queue.buffering.max.kbytes": 400_000,
-            "log_level": 0,
-        }
-    )
-    value, count, cpu, start = b"x" * size, 0, peer.cpu_seconds(), time.perf_counter()
-    while time.perf_counter() - start < seconds:
-        for _ in range(1000):
-            try:
-                producer.produce(topic, value, partition=0)
-            except BufferError:
-                producer.poll(0.01)
-            else:
-                count += 1
-    assert producer.flush(60) == 0
-    return _rates(count, size, time.perf_counter() - start, peer.cpu_seconds() - cpu)
-
-
-def client_consume(peer: Peer, size: int, seconds: float) -> dict[str, float]:
-    """Consume what `client_produce` left, from the beginning, for a while."""
-    from confluent_kafka import Consumer, TopicPartition
-
-    consumer = Consumer(
-        {
-            "bootstrap.servers": peer.bootstrap,
-            "group.id": "bench",
-            "enable.auto.commit": False,
-            "log_level": 0,
-        }
-    )
-    topic = TopicPartition(f"client{size}", 0, 0)
-    first, last = consumer.get_watermark_offsets(topic, timeout=10)
-    topic.offset = first
-    consumer.assign([topic])
-    count, cpu, start = 0, peer.cpu_seconds(), time.perf_counter()
-    while count < last - first and time.perf_counter() - start < seconds:
-        count += len(consumer.consume(10_000, 0.5))
-    found = _rates(count, size, time.perf_counter() - start, peer.cpu_seconds() - cpu)
-    consumer.close()
-    return found
-
-
-def raw(make: Callable[[str], Load], peer: Peer, seconds: float) -> dict[str, float]:
-    """Drive raw sockets from another process: requests/s, MB/s and the broker's CPU time per request."""
-    load = make(f"raw-{uuid.uuid4().hex[:8]}")
-    create_topic(peer, load.topic)
-    load.prepare(peer.bootstrap)
-    cpu = peer.cpu_seconds()
+def child(*arguments: str) -> Figures:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.load", peer.bootstrap, json.dumps(load.arguments()), str(seconds)],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-m", *arguments], cwd=ROOT, capture_output=True, text=True, timeout=300
     )
-    found = json.loads(done.stdout)
-    spent = peer.cpu_seconds() - cpu
-    return {
-        "requests/s": found["requests"] / found["seconds"],
-        "MB/s": found["bytes"] / found["seconds"] / 1e6,
-        "broker us/request": spent / found["requests"] * 1e6,
-    }
-
-
-def _rates(count: int, size: int, seconds: float, cpu: float) -> dict[str, float]:
-    return {
-        "MB/s": count * size / seconds / 1e6,
-        "records/s": count / seconds,
-        "broker cores": cpu / seconds,
-    }
-
-
-BENCHMARKS: dict[str, Callable[[Peer, float], dict[str, float]]] = {
-    "produce 100 B, confluent-kafka": lambda peer, s: client_produce(peer, 100, s),
-    "consume 100 B, confluent-kafka": lambda peer, s: client_consume(peer, 100, s),
-    "produce 1 KB, confluent-kafka": lambda peer, s: client_produce(peer, 1024, s),
-    "consume 1 KB, confluent-kafka": lambda peer, s: client_consume(peer, 1024, s),
-    "produce 1 x 100 B, 50 connections": lambda peer, s: raw(
-        lambda topic: ProduceLoad(topic, connections=50, records=1, size=100), peer, s
-    ),
-    "produce 16 x 1 KB, 10 connections": lambda peer, s: raw(
-        lambda topic: ProduceLoad(topic, connections=10, records=16, size=1024), peer, s
-    ),
-    "fetch 16 KB, 10 connections": lambda peer, s: raw(
-        lambda topic: FetchLoad(topic, connections=10, max_bytes=1 << 14), peer, s
-    ),
-    "metadata of one topic, 10 connections": lambda peer, s: raw(
-        lambda topic: MetadataLoad(topic, connections=10), peer, s
-    ),
-    "fetch 1 MB, 2 connections": lambda peer, s: raw(
-        lambda topic: FetchLoad(topic, connections=2, max_bytes=1 << 20), peer, s
-    ),
-}
-
-
-def run(seconds: float, only: str = "") -> dict[str, Any]:
-    """Run what contains `only` in its name; name -> peer -> figure -> value."""
-    found: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
-        peers = start_peers(stack, Path(folder))
-        for name, benchmark in BENCHMARKS.items():
-            if only not in name:
-                continue
-            found[name] = {peer.name: benchmark(peer, seconds) for peer in peers}
-            print_benchmark(name, found[name])
-        found["memory"] = {peer.name: {"MB": peer.resident_megabytes()} for peer in peers}
-        print_benchmark("memory", found["memory"])
+    if done.returncode:
+        raise SystemExit(f"{arguments[0]} failed: {done.stderr[-2000:]}")
+    found: Figures = json.loads(done.stdout)
     return found
 
 
-def print_benchmark(name: str, peers: dict[str, dict[str, float]]) -> None:
-    """Print each peer's figures, and ours as a ratio to them."""
-    ours = peers["tidelock"]
+def client_produce(size: int) -> Row:
+    """Produce through confluent-kafka from Python, whose calls are then the limit."""
+
+    def measure(peer: Peer, seconds: float) -> Figures:
+        from confluent_kafka import Producer
+
+        topic = f"client-{uuid.uuid4().hex[:8]}"
+        peer.create(topic)
+        producer = Producer(
+            {
+                "bootstrap.servers": peer.bootstrap,
+                "linger.ms": 5,
+                "batch.size": 1_000_000,
+                "queue.buffering.max.messages": 500_000,
+                "queue.buffering.max.kbytes": 400_000,
+                "log_level": 0,
+            }
+        )
+        value, count, cpu, start = b"x" * size, 0, peer.cpu_seconds(), time.perf_counter()
+        while time.perf_counter() - start < seconds:
+            for _ in range(1000):
+                try:
+                    producer.produce(topic, value, partition=0)
+                except BufferError:
+                    producer.poll(0.01)
+                else:
+                    count += 1
+        assert producer.flush(60) == 0
+        elapsed, spent = time.perf_counter() - start, peer.cpu_seconds() - cpu
+        peer.delete(topic)
+        megabytes = count * size / 1e6
+        return {"MB/s": megabytes / elapsed, "broker CPU s/GB": spent / megabytes * 1e3}
+
+    return measure
+
+
+ROWS: dict[str, Row] = {
+    "produce, 1 MB batches of 100 B, 4 connections": raw(lambda topic: ProduceLoad(topic, 4, 9000, 100)),
+    "produce, 1 MB batches of 1 KB, 4 connections": raw(lambda topic: ProduceLoad(topic, 4, 900, 1024)),
+    "produce, 16 KB batches of 1 KB, 10 connections": raw(lambda topic: ProduceLoad(topic, 10, 16, 1024)),
+    "produce, 1 record of 100 B, 50 connections": raw(lambda topic: ProduceLoad(topic, 50, 1, 100)),
+    "produce, 100 partitions x 1 record, 4 connections": raw(
+        lambda topic: ProduceLoad(topic, 4, 1, 100, partitions=100)
+    ),
+    "consume 16 KB batches, 1 MB fetches, 2 connections": consume,
+    "fetch 16 KB, 10 connections": raw(lambda topic: FetchLoad(topic, 10, 1 << 14)),
+    "fetch 1 MB, 2 connections": raw(lambda topic: FetchLoad(topic, 2, 1 << 20)),
+    "metadata of 1,000 partitions, 10 connections": raw(lambda topic: MetadataLoad(topic, 10, 1000)),
+    "metadata of 1 partition, 10 connections": raw(lambda topic: MetadataLoad(topic, 10)),
+    "one record at a time": latency,
+    "confluent-kafka from Python, produce 100 B": client_produce(100),
+    "confluent-kafka from Python, produce 1 KB": client_produce(1024),
+}
+HIGHER_IS_BETTER = ("MB/s", "k requests/s")
+
+Results = dict[str, dict[str, Figures]]
+
+
+def run(options: argparse.Namespace) -> Results:
+    """Run what contains `only` in its name; row -> peer -> figure -> value."""
+    found: Results = {}
+    chosen = {name: row for name, row in ROWS.items() if options.only in name}
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
+        peers = start_peers(stack, Path(folder), uvloop=options.uvloop) if chosen else []
+        for name, row in chosen.items():
+            found[name] = measure(row, peers, options)
+            report(name, found[name])
+    if options.only in "lives":
+        found["lives"] = run_lives(options.rounds)
+        report("lives", found["lives"])
+    return found
+
+
+def measure(row: Row, peers: list[Peer], options: argparse.Namespace) -> dict[str, Figures]:
+    rounds: dict[str, list[Figures]] = {peer.name: [] for peer in peers}
+    for number in range(options.rounds + 1):
+        for peer in peers:
+            figures = row(peer, options.seconds if number else WARM_SECONDS)
+            if number:
+                rounds[peer.name].append(figures)
+    return {
+        name: {key: statistics.median(one[key] for one in figures) for key in figures[0]}
+        for name, figures in rounds.items()
+    }
+
+
+def run_lives(repeats: int) -> dict[str, Figures]:
+    found: dict[str, Figures] = {}
+    makers = {"tidelock os": lives.ours("os"), "tidelock group": lives.ours("group"), REFERENCE: lives.kafka}
+    try:
+        find()
+    except Unavailable:
+        del makers[REFERENCE]
+    for name, make in makers.items():
+        with tempfile.TemporaryDirectory() as folder:
+            found[name] = lives.live(make, Path(folder), repeats)
+    found["librdkafka mock"] = lives.mock()
+    return found
+
+
+def report(name: str, peers: dict[str, Figures]) -> None:
+    """Say on standard error how far it is."""
     print(name, file=sys.stderr)
     for peer, figures in peers.items():
-        shown = [
-            f"{value:,.4g} {unit} ({ours[unit] / value:.2f}x)" for unit, value in figures.items() if value
-        ]
-        print(f"  {peer:16} {'   '.join(shown)}", file=sys.stderr)
+        shown = (f"{value:,.4g} {unit}" for unit, value in figures.items())
+        print(f"  {peer:20} {'   '.join(shown)}", file=sys.stderr, flush=True)
+
+
+def markdown(found: Results) -> str:
+    """The table: one line per figure; the ratio is how many times better ours is, in any unit."""
+    columns = list(next(iter(found.values())))
+    lines = [
+        " | ".join(["| row", *columns, f"ours (os) to {REFERENCE} |"]),
+        "|---" * (len(columns) + 2) + "|",
+    ]
+    for name, peers in found.items():
+        for unit in peers[columns[0]]:
+            if unit == "load cores":
+                continue
+            cells = [cell(peers.get(column, {}).get(unit)) for column in columns]
+            title = unit if name == "lives" else f"{name}: {unit}"
+            lines.append(" | ".join([f"| {title}", *cells, f"{ratio(peers, columns[0], unit)} |"]))
+    return "\n".join(lines)
+
+
+def cell(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def ratio(peers: dict[str, Figures], ours: str, unit: str) -> str:
+    theirs = peers.get(REFERENCE, {}).get(unit)
+    if not theirs:
+        return "-"
+    mine = peers[ours][unit]
+    return f"{mine / theirs if unit in HIGHER_IS_BETTER else theirs / mine:.2g}x"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="per measurement")
-    parser.add_argument("--only", default="", help="run the benchmarks whose name contains this")
-    parser.add_argument("--json", action="store_true", help="print the figures on standard output")
+    parser.add_argument("--seconds", type=float, default=2.0, help="per measurement")
+    parser.add_argument("--rounds", type=int, default=3, help="of which the median is taken")
+    parser.add_argument(
+        "--only", default="", help="run the rows whose name contains this; `lives`: the starts"
+    )
+    parser.add_argument("--uvloop", action="store_true", help="ours on uvloop as well")
+    parser.add_argument("--json", action="store_true", help="print all figures as JSON, not as a table")
     options = parser.parse_args()
-    found = run(options.seconds, options.only)
-    if options.json:
-        print(json.dumps(found, indent=2))
+    found = run(options)
+    print(json.dumps(found, indent=2) if options.json else markdown(found))
 
 
 if __name__ == "__main__":
