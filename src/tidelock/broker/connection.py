@@ -50,6 +50,7 @@ class Connection(asyncio.BufferedProtocol):
         "_muted",
         "_paused_reading",
         "_start",
+        "_unsent",
         "_view",
         "_writable",
         "host",
@@ -68,6 +69,7 @@ class Connection(asyncio.BufferedProtocol):
         self._start = self._end = 0
         self._paused_reading = False
         self._writable = True
+        self._unsent = 0
         self._closing = False
         self._last_used = broker.now().monotonic
 
@@ -87,6 +89,7 @@ class Connection(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See asyncio."""
+        self._count_unsent(0)
         self.transport = None
         self._closing = True
         self._drop_buffer()
@@ -121,6 +124,7 @@ class Connection(asyncio.BufferedProtocol):
     def resume_writing(self) -> None:
         """It has caught up."""
         self._writable = True
+        self._count_unsent(0)
         self._go_on()
         self._broker.after_input()
 
@@ -204,6 +208,13 @@ class Connection(asyncio.BufferedProtocol):
         else:
             for chunk in chunks:
                 transport.write(chunk)
+        if not self._writable:
+            self._count_unsent(transport.get_write_buffer_size())
+
+    def _count_unsent(self, size: int) -> None:
+        """Tell how much of a reply lies here for a client that reads slowly."""
+        self._broker.node.state.unsent_bytes += size - self._unsent
+        self._unsent = size
 
     def _give_up(self, reason: str) -> None:
         log.debug("a connection ends: %s", reason, extra={"client": self.host})

@@ -84,6 +84,7 @@ class BrokerState:
         finished: parked requests that have got their reply; the node hands them to the shell.
         unflushed: partitions appended to since the last flush.
         understaffed: topics that want more in-sync replicas than the one there is.
+        unsent_bytes: of replies to clients that read slowly; the shell counts them.
         commits: how often the metadata image has changed.
         touched: under the policy `group`, what the request at hand has appended to, and where in the reply
             its result is, which a failed flush will change; -1 where only the whole reply can be taken back.
@@ -106,6 +107,7 @@ class BrokerState:
         self.finished: list[tuple[Parked, Chunks]] = []
         self.unflushed: dict[Partition, None] = {}
         self.commits = 0
+        self.unsent_bytes = 0
         self.touched: list[tuple[PartitionKey, int]] = []
         self._holds = settings.tidelock_flush_policy == "group"
         self.understaffed: set[str] = set()

@@ -33,6 +33,9 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.sent += data
 
+    def get_write_buffer_size(self) -> int:
+        return len(self.sent)
+
     def pause_reading(self) -> None:
         self.reads = False
 
@@ -169,6 +172,20 @@ def test_a_muted_client_is_read_up_to_a_reserve(server: FakeServer, client: Clie
     assert client.transport.reads
     client.deliver()
     assert client.replies() == list(range(1, number + 1))
+
+
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_lies_here_for_slow_readers_is_counted(client: Client, server: FakeServer, ends: bool) -> None:
+    client.send(waiting_fetch(1))
+    client.connection.pause_writing()
+    server.memory.produce("t", b"x" * 1000)
+    server.after_input()
+    assert server.node.state.unsent_bytes == len(client.transport.sent) > 1000
+    if ends:
+        client.connection.connection_lost(None)
+    else:
+        client.connection.resume_writing()
+    assert server.node.state.unsent_bytes == 0
 
 
 def test_a_client_that_does_not_read_is_not_served(client: Client) -> None:

@@ -20,6 +20,7 @@ from struct import Struct
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.fetch_request import FetchRequest, read_request, topic_bytes
+from tidelock.broker.apis.limits import LEAST_FETCH_BYTES, MOST_UNSENT_BYTES
 from tidelock.broker.fetch_sessions import FINAL_EPOCH, INITIAL_EPOCH, Session, Wanted
 from tidelock.broker.log import Partition
 from tidelock.broker.purgatory import ParkedFetch
@@ -159,7 +160,11 @@ class _Reading:
             is_open = session is not None and self.state.fetch_sessions.is_open(session)
             out += _pack_session(0, session.id if session is not None and is_open else 0)
         self._count(len(self.topics))
-        room = min(self.request.max_bytes, self.state.settings.fetch_max_bytes)
+        room = min(
+            self.request.max_bytes,
+            self.state.settings.fetch_max_bytes,
+            max(LEAST_FETCH_BYTES, MOST_UNSENT_BYTES - self.state.unsent_bytes),
+        )
         for topic, wanted in self.topics:
             self.out += topic_bytes(topic, self.version)
             self._count(len(wanted))

@@ -20,6 +20,12 @@ MOST_NEW_PARTITIONS = 1_000
 """Partitions that one request may create: each takes about 2 ms. Source: Kafka `ReplicationControlManager`,
 whose limit is 10,000 per batch."""
 
+MOST_UNSENT_BYTES = 256 << 20
+"""Bytes of replies that may wait for slow readers, all together. Kafka's wait in the page cache instead."""
+
+LEAST_FETCH_BYTES = 1 << 16
+"""What a fetch may return even then; its first batch comes whole in any case."""
+
 
 class NewPartitions:
     """How many partitions one request may still create."""

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.node import MemoryBroker, fetch_request
+from tidelock.broker.apis.limits import LEAST_FETCH_BYTES, MOST_UNSENT_BYTES
 from tidelock.broker.purgatory import Parked
 from tidelock.protocol.error_codes import ErrorCode as E
 from tidelock.protocol.frame import encode_request
@@ -131,3 +132,12 @@ def test_a_request_that_is_cut_short_ends_the_connection(broker: MemoryBroker, v
     for size in range(10, len(whole) - 8):
         with pytest.raises(MalformedMessage):
             broker.node.handle(memoryview(whole[:size]), "/", broker.now())
+
+
+def test_fetches_get_small_while_slow_readers_have_much_waiting(broker: MemoryBroker) -> None:
+    for _ in range(10):
+        broker.produce("t", b"x" * LEAST_FETCH_BYTES, partition=1)
+    everything = fetch_request("t", 0, partition=1)
+    assert len(values(only(broker.send(everything, 11)))) == 10
+    broker.state.unsent_bytes = MOST_UNSENT_BYTES + 1
+    assert len(values(only(broker.send(everything, 11)))) == 1
