@@ -4,6 +4,7 @@ What differs on purpose is listed here by request, with the reason; docs/compat/
 """
 
 import json
+import re
 import time
 import urllib.error
 import urllib.request
@@ -16,6 +17,7 @@ import pytest
 from tests.engines.fetch import Engines
 from tests.engines.kafka import ApacheKafka, ConnectStandalone
 from tests.support.connect import Worker
+from tidelock.client import Admin
 
 pytestmark = pytest.mark.needs_kafka
 
@@ -70,7 +72,10 @@ def script(out: str) -> list[Step]:
         ("GET", "/connectors/s/topics", None),
         ("PUT", "/connectors/s/topics/reset", None),
         *changes(good, out),
+        *odd_requests(good),
         *offsets(out),
+        *sink_offsets(good),
+        *loggers(),
     ]
 
 
@@ -88,6 +93,96 @@ def offsets(out: str) -> list[Step]:
         ("GET", "/connectors/f/offsets", None),
         ("DELETE", "/connectors/none/offsets", None),
         ("DELETE", "/connectors/f", None),
+    ]
+
+
+def sink_offsets(good: dict[str, str]) -> list[Step]:
+    path = "/connectors/k/offsets"
+    place = {"kafka_topic": "rest", "kafka_partition": 0}
+    wrong = [
+        (place, {"kafka_offset": "x"}),
+        (place, {"kafka_offset": None}),
+        (place, {"offset": 5}),
+        ({"kafka_partition": 0}, {"kafka_offset": 1}),
+        ({"kafka_topic": "rest"}, {"kafka_offset": 1}),
+        ({"kafka_topic": None, "kafka_partition": 0}, {"kafka_offset": 1}),
+        ({"kafka_topic": "rest", "kafka_partition": None}, {"kafka_offset": 1}),
+        ({"kafka_topic": "rest", "kafka_partition": "x"}, {"kafka_offset": 1}),
+        ({"kafka_topic": "rest", "kafka_partition": 1.5}, {"kafka_offset": 1}),
+        (None, {"kafka_offset": 1}),
+    ]
+    right = [
+        (place, {"kafka_offset": 1}),
+        ({"kafka_topic": "rest", "kafka_partition": "0"}, {"kafka_offset": "3"}),
+        (place, None),
+        (place, {"kafka_offset": 100}),
+    ]
+    first = {"offsets": [{"partition": place, "offset": {"kafka_offset": 1}}]}
+    changed = [
+        ("PATCH", path, {"offsets": [{"partition": one, "offset": offset}]})
+        for one, offset in (*wrong, *right)
+    ]
+    return [
+        ("POST", "/connectors", {"name": "k", "config": good}),
+        ("GET", path, None),
+        ("PATCH", path, first),
+        ("DELETE", path, None),
+        ("PUT", "/connectors/k/stop", None),
+        *(step for change in changed for step in (change, ("GET", path, None))),
+        ("DELETE", path, None),
+        ("GET", path, None),
+        ("DELETE", path, None),
+        ("GET", "/connectors/none/offsets", None),
+        ("DELETE", "/connectors/k", None),
+    ]
+
+
+def loggers() -> list[Step]:
+    return [
+        ("GET", "/admin/loggers/nope", None),
+        *(
+            ("PUT", f"/admin/loggers/{name}", {"level": level})
+            for name, level in (
+                ("nope.a", "info"),
+                ("nope.b", "DEBUG"),
+                ("nope", "ERROR"),
+                ("nope", "LOUD"),
+                ("nope", None),
+                ("nope", 5),
+                ("nope?scope=cluster", "INFO"),
+                ("nope?scope=worker", "INFO"),
+                ("nope?scope=x", "FATAL"),
+                ("nope", "OFF"),
+                ("nope", "TRACE"),
+            )
+        ),
+        ("PUT", "/admin/loggers/nope", {}),
+        ("GET", "/admin/loggers/nope.a", None),
+        ("DELETE", "/admin/loggers/nope", None),
+    ]
+
+
+def odd_requests(good: dict[str, str]) -> list[Step]:
+    return [
+        ("POST", "/connectors", {"config": good}),
+        ("POST", "/connectors", {"name": "", "config": good}),
+        (
+            "POST",
+            "/connectors",
+            {"name": " num ", "config": {**good, "tasks.max": 2}, "initial_state": "stopped"},
+        ),
+        ("GET", "/connectors/num/status", None),
+        ("GET", "/connectors/num/", None),
+        ("GET", "/connectors?expand=info&expand=nope", None),
+        ("PATCH", "/connectors/num/config", {"file": None}),
+        ("GET", "/connectors/num/config", None),
+        ("POST", "/connectors/num/tasks/0/restart", None),
+        ("DELETE", "/connectors/num", None),
+        ("PATCH", "/connectors/none/config", {"a": "b"}),
+        ("GET", "/connectors/none/tasks/0/status", None),
+        ("GET", "/connectors/none/tasks/x/status", None),
+        ("GET", "/connectors/none/tasks-config", None),
+        ("POST", "/connectors/none/restart?includeTasks=true", None),
     ]
 
 
@@ -143,16 +238,14 @@ def play(url: str, steps: list[Step]) -> Iterator[Answer]:
             continue
         status, body, location = ask(url, *step)
         text = json.dumps(body).replace(url.removeprefix("http://"), "WORKER")
-        normal = json.loads(
-            text.replace('"version": "4.3.1"', '"version": "V"').replace(
-                '"version": "0.1.0"', '"version": "V"'
-            )
-        )
+        text = re.sub(r'"version": "[0-9.]+"', '"version": "V"', text)
+        normal = json.loads(re.sub(r'"last_modified": \d+', '"last_modified": 1', text))
         yield status, normal, location and location.replace(url, "")
 
 
 def test_our_answers_are_kafkas_answers(engines: Engines, apache_kafka: ApacheKafka, tmp_path: Path) -> None:
     steps = script(str(tmp_path / "out.txt"))
+    Admin(apache_kafka.bootstrap).create_topic("rest", 1, if_not_exists=True)
     with ConnectStandalone(engines, tmp_path / "java", apache_kafka.bootstrap) as java:
         theirs = list(play(java.url, steps))
     (tmp_path / "ours").mkdir()
@@ -171,6 +264,11 @@ REFUSED = [
     (("POST", "/connectors/none/restart", None), 500, 404),
     (("GET", "/connectors/none/topics", None), 200, 404),
     (("POST", "/connectors", {"name": "b"}), 500, 400),
+    (("POST", "/connectors/none/tasks/0/restart", None), 500, 404),
+    (("PUT", "/admin/loggers/nope", []), 500, 400),
+    (("PATCH", "/connectors/none/offsets", []), 500, 400),
+    (("POST", "/connectors/none/tasks", []), 500, 405),  # between workers only
+    (("PUT", "/connectors/none/fence", None), 500, 404),
     (
         ("POST", "/connectors", {"name": "b", "config": {"connector.class": SINK}, "initial_state": "X"}),
         500,

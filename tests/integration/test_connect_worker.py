@@ -143,6 +143,45 @@ def test_pause_resume_stop_and_restart(worker: Worker, tmp_path: Path, name: str
     assert worker.request("GET", f"/connectors/{name}/status")[0] == 404
 
 
+def test_altered_offsets_of_a_sink_are_where_it_goes_on(worker: Worker, tmp_path: Path, name: str) -> None:
+    before, after = tmp_path / "in.txt", tmp_path / "out.txt"
+    append(before, 0, 10)
+    worker.request("PUT", f"/connectors/{name}-source/config", source(before, name))
+    worker.request("PUT", f"/connectors/{name}/config", sink(after, name))
+    eventually(lambda: count(after) == 10, 30)
+    worker.request("PUT", f"/connectors/{name}/stop")
+    path = f"/connectors/{name}/offsets"
+
+    def offsets(number: int) -> dict[str, Any]:
+        place = {"kafka_topic": name, "kafka_partition": 0}
+        return {"offsets": [{"partition": place, "offset": {"kafka_offset": number}}]}
+
+    assert worker.get(path) == offsets(10)
+    assert worker.request("PATCH", path, offsets(7))[0] == 200
+    assert worker.get(path) == offsets(7)
+    worker.request("PUT", f"/connectors/{name}/resume")
+    eventually(lambda: count(after) == 13, 20)
+    assert after.read_text().splitlines()[-3:] == ["줄 7", "줄 8", "줄 9"]
+
+
+def test_a_log_level_reaches_tasks_that_run_and_tasks_that_start(
+    worker: Worker, tmp_path: Path, name: str
+) -> None:
+    logger = "tidelock.connect.runtime.sink_task"
+    worker.request("PUT", f"/connectors/{name}-1/config", sink(tmp_path / "1.txt", name))
+    worker.until(f"{name}-1", "RUNNING", "RUNNING")
+    assert worker.request("PUT", f"/admin/loggers/{logger}", {"level": "INFO"}) == (200, [logger])
+    worker.request("PUT", f"/connectors/{name}-2/config", sink(tmp_path / "2.txt", name))
+    append(tmp_path / "in.txt", 0, 1)  # whoever writes makes the topic; then there are partitions to log
+    worker.request("PUT", f"/connectors/{name}-source/config", source(tmp_path / "in.txt", name))
+
+    def logged() -> bool:
+        text = (tmp_path / "worker.log").read_text()
+        return all(f"connector {name}-{number}: partitions [Top" in text for number in (1, 2))
+
+    eventually(logged, 30)
+
+
 def test_a_task_that_fails_shows_why_and_a_better_configuration_helps(
     worker: Worker, tmp_path: Path, name: str
 ) -> None:

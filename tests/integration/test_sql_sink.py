@@ -21,7 +21,7 @@ from tidelock.connect.api import (
     Struct,
     TopicPartition,
 )
-from tidelock.connect.connectors.jdbc.sink import JdbcSinkTask
+from tidelock.connect.connectors.jdbc.sink import JdbcSinkConnector, JdbcSinkTask
 from tidelock.sql import open_engine
 from tidelock.sql.errors import Fenced, TableNotFound, TableUnfit, TopicReplaced
 
@@ -286,3 +286,27 @@ def test_offsets_below_the_start_are_refused(any_database: URL) -> None:
         sink.task.put(batch([("new", order())], first=9))
     sink.task.put(batch([("10", order())], first=10))
     assert len(totals(any_database)) == 11
+
+
+def test_altered_offsets_are_where_the_next_task_starts_and_a_running_one_is_refused(
+    any_database: URL,
+) -> None:
+    sink = Sink(any_database)
+    sink.task.put(batch([("a", order("1")), ("b", order("2"))]))
+    place, other = TopicPartition("orders", 0), TopicPartition("orders", 1)
+    props = UPSERT | {
+        "name": "sink",
+        "topics": "orders",
+        "connection.url": any_database.render_as_string(hide_password=False),
+    }
+    assert JdbcSinkConnector().alter_offsets(props, {place: 1, other: 7})
+    with pytest.raises(Fenced):
+        sink.task.put(batch([("c", order("3"))], first=2))
+    again = Sink(any_database, (0, 1))
+    assert again.starts == {place: 1, other: 7}
+    again.task.put(batch([("b", order("20")), ("c", order("3"))], first=1))
+    assert totals(any_database) == {"a": 1, "b": 20, "c": 3}
+    assert JdbcSinkConnector().alter_offsets(props, {place: None})
+    assert Sink(any_database, (0, 1)).starts == {other: 7}
+    assert JdbcSinkConnector().alter_offsets(props, None)
+    assert Sink(any_database, (0, 1)).starts == {}

@@ -16,7 +16,7 @@ made anew, `claim` refuses, because its first records would look as if they had 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
@@ -27,6 +27,7 @@ from tidelock.sql.errors import Fenced, TopicReplaced
 
 TABLE = "tidelock_offsets"
 TOPICS = "tidelock_topics"
+Pair = TypeVar("Pair", bound=tuple[str, int])
 _NAME_LENGTH = 249  # the longest topic name that Kafka takes
 
 
@@ -151,6 +152,22 @@ class Ledger:
         """Record the next offset; commits with the rows."""
         update = self.table.update().where(*self._is(topic, partition)).values(next_offset=next_offset)
         connection.execute(update)
+
+    def alter(self, connection: Connection, offsets: Mapping[Pair, int | None] | None) -> None:
+        """Have a stopped connector go on elsewhere; tasks that still run are refused from now on.
+
+        Args:
+            connection: in a transaction; the tables exist.
+            offsets: the next offset of each partition, None where nothing counts as written; None: of all.
+        """
+        columns = self.table.c
+        if offsets is None:
+            forget = self.table.update().where(columns.connector == self.connector)
+            connection.execute(forget.values(next_offset=None, epoch=columns.epoch + 1))
+            return
+        self.claim(connection, offsets)
+        for pair, offset in offsets.items():
+            connection.execute(self.table.update().where(*self._is(*pair)).values(next_offset=offset))
 
     def _claim(self, connection: Connection, topic: str, partition: int) -> Start:
         row = {"connector": self.connector, "topic": topic, "partition": partition, "epoch": 0}

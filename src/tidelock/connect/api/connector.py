@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 from tidelock.config import Problem, Settings
 from tidelock.connect.api.context import ConnectorContext
+from tidelock.connect.api.record import TopicPartition
 from tidelock.connect.api.task import SinkTask, SourceTask
 
 
@@ -62,6 +63,24 @@ class SinkConnector(Connector):
     """Kafka to somewhere: by default as many equal tasks as `tasks.max` allows share the partitions."""
 
     task_class: ClassVar[type[SinkTask]]
+
+    def alter_offsets(
+        self, props: Mapping[str, str], offsets: Mapping[TopicPartition, int | None] | None
+    ) -> bool:
+        """Look at offsets that somebody wants the stopped connector to go on at; the worker has the group's.
+
+        Args:
+            props: the configuration.
+            offsets: of the next record, per partition; None forgets the partition's. None: forget all.
+
+        Returns:
+            Whether the group's offsets and what this call did are all that matters: False where the target
+            keeps others, or nobody knows.
+
+        Raises:
+            ConnectError: the tasks could not go on from them.
+        """
+        return False
 
 
 class SourceConnector(Connector):

@@ -34,6 +34,7 @@ from tidelock.connect.api import (
     SourceTask,
     SourceTaskContext,
     Struct,
+    TopicPartition,
 )
 
 log = logging.getLogger(__name__)
@@ -313,3 +314,9 @@ class FileStreamSinkConnector(SinkConnector):
 
     settings = FileStreamSinkSettings
     task_class = FileStreamSinkTask
+
+    def alter_offsets(
+        self, props: Mapping[str, str], offsets: Mapping[TopicPartition, int | None] | None
+    ) -> bool:
+        """See SinkConnector: the group's are all there are; lines that were written stay."""
+        return True

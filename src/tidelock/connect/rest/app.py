@@ -5,7 +5,9 @@ Source: Kafka `org.apache.kafka.connect.runtime.rest.RestServer`.
 
 from __future__ import annotations
 
+from tidelock.connect.rest.admin import AdminResource
 from tidelock.connect.rest.connectors import ConnectorsResource
+from tidelock.connect.rest.offsets import OffsetsResource
 from tidelock.connect.rest.plugins import PluginsResource
 from tidelock.connect.rest.routing import Doorkeeper, Router
 from tidelock.connect.runtime.herder import StandaloneHerder
@@ -13,4 +15,5 @@ from tidelock.connect.runtime.herder import StandaloneHerder
 
 def rest_app(herder: StandaloneHerder, doorkeeper: Doorkeeper | None = None) -> Router:
     """Return the application; `doorkeeper` says whose requests it answers."""
-    return Router([*PluginsResource(herder).routes(), *ConnectorsResource(herder).routes()], doorkeeper)
+    resources = (PluginsResource, ConnectorsResource, OffsetsResource, AdminResource)
+    return Router([route for resource in resources for route in resource(herder).routes()], doorkeeper)

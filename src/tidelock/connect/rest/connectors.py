@@ -67,9 +67,6 @@ class ConnectorsResource:
             Route("POST", f"{one}/restart", self.restart),
             Route("GET", f"{one}/topics", self.topics),
             Route("PUT", f"{one}/topics/reset", self.reset_topics),
-            Route("GET", f"{one}/offsets", self.offsets),
-            Route("PATCH", f"{one}/offsets", self.alter_offsets),
-            Route("DELETE", f"{one}/offsets", self.reset_offsets),
         )
 
     async def list(self, request: Request) -> Reply:
@@ -88,12 +85,10 @@ class ConnectorsResource:
             raise InvalidConfig('the body is {"name": ..., "config": {...}}')
         config = text_values(given["config"])
         name = str(given.get("name") or config.get("name") or "").strip()
-        if not name:
-            raise InvalidConfig("a connector needs a name")
         state = given.get("initial_state")
-        if state is not None and state not in INITIAL_STATES:
+        target = None if state is None else INITIAL_STATES.get(str(state).upper())
+        if state is not None and target is None:
             raise InvalidConfig(f"initial_state {state!r} is not one of {', '.join(INITIAL_STATES)}")
-        target = None if state is None else INITIAL_STATES[state]
         await self._herder.put_config(name, config, target=target, may_replace=False)
         return Reply(201, self._herder.info(name), _location(request, name))
 
@@ -179,43 +174,6 @@ class ConnectorsResource:
         self._herder.reset_topics(request.segments[0])
         return Reply(202)
 
-    async def offsets(self, request: Request) -> Reply:
-        """The source offsets that are stored; a sink's are in its group and its target."""
-        return Reply(body={"offsets": self._herder.source_offsets(request.segments[0])})
-
-    async def alter_offsets(self, request: Request) -> Reply:
-        """A message; the source connector must be stopped."""
-        given = await request.json()
-        items = given.get("offsets") if isinstance(given, dict) else None
-        if not isinstance(items, list) or not items:
-            raise InvalidConfig("Partitions / offsets need to be provided for an alter offsets request")
-        done = await self._herder.change_offsets(request.segments[0], [_offset(one) for one in items])
-        return Reply(body={"message": _changed("altered", done)})
-
-    async def reset_offsets(self, request: Request) -> Reply:
-        """A message; the source connector must be stopped."""
-        done = await self._herder.change_offsets(request.segments[0], None)
-        return Reply(body={"message": _changed("reset", done)})
-
-
-def _offset(item: Any) -> tuple[dict[str, Any], dict[str, Any] | None]:
-    partition, offset = (
-        (item.get(name) for name in ("partition", "offset")) if isinstance(item, dict) else (0, 0)
-    )
-    if not isinstance(partition, dict) or not isinstance(offset, dict | None):
-        raise InvalidConfig('each of offsets is {"partition": {...}, "offset": {...} or null}')
-    return partition, offset
-
-
-def _changed(what: str, is_known: bool) -> str:
-    if is_known:
-        return f"The offsets for this connector have been {what} successfully"
-    return (
-        f"The Connect framework-managed offsets for this connector have been {what} successfully. "
-        "However, if this connector manages offsets externally, they will need to be manually "
-        f"{what} in the system that the connector uses."
-    )
-
 
 def _location(request: Request, name: str) -> str:
     return f"http://{request.host}/connectors/{quote(name, safe='')}"
@@ -225,4 +183,4 @@ def _number(request: Request) -> int:
     try:
         return int(request.segments[1])
     except ValueError:
-        raise UnknownConnector(f"{request.segments[1]!r} is no task's number") from None
+        raise UnknownConnector("HTTP 404 Not Found") from None  # no path of ours, as in Kafka

@@ -1,6 +1,6 @@
 """The wire between the worker and its task processes: one JSON object per line over a Unix socket pair.
 
-    worker -> task   {"do": "pause" | "resume" | "stop"}                       {"reply": 7, "value": ...}
+    worker -> task   {"do": "pause" | "resume" | "stop" | "log_level", ...}    {"reply": 7, "value": ...}
                      {"reply": 7, "error": {"what": ..., "where": ..., "hint": ...}}
     task -> worker   {"event": "running" | "paused" | "waiting" | "failed" | "topic" | "progress", ...}
                      {"ask": "read_offsets" | "store_offsets", "id": 7, ...}
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tidelock.connect.api import ConnectError
+from tidelock.connect.runtime.loggers import apply_level
 
 LIMIT = 1 << 26  # bytes of one line; a connector's whole configuration or a trace fits many times
 
@@ -98,5 +99,7 @@ class Control:
             self._replies.put(message)
         elif message["do"] == "stop":
             self.stopping.set()
+        elif message["do"] == "log_level":
+            apply_level(message["logger"], message["level"])
         else:
             self.is_paused = message["do"] == "pause"

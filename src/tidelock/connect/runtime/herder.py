@@ -12,10 +12,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping
 from typing import Any
 
-from tidelock.connect.api import ConnectError, Connector, ConnectorContext, SourceConnector
+from tidelock.connect.api import Connector, ConnectorContext
 from tidelock.connect.runtime import redaction
 from tidelock.connect.runtime.config_providers import Providers, restored
 from tidelock.connect.runtime.entries import PAUSED, STARTED, STOPPED, TARGET_STATES, ConnectorEntry
@@ -26,11 +26,14 @@ from tidelock.connect.runtime.errors import (
     UnknownConnector,
     trace_of,
 )
+from tidelock.connect.runtime.loggers import Loggers
+from tidelock.connect.runtime.offset_changes import ConnectorOffsets
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.processes import ForkServer
 from tidelock.connect.runtime.restart import RestartPolicy
 from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSettings
-from tidelock.connect.runtime.stores import SourceOffset, StoreError, Stores
+from tidelock.connect.runtime.sink_offsets import Items, member_of
+from tidelock.connect.runtime.stores import StoreError, Stores
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
 from tidelock.connect.runtime.validation import (
     Checked,
@@ -74,6 +77,8 @@ class StandaloneHerder:
         self._clock = clock
         self._worker = {"bootstrap.servers": settings.bootstrap_servers, **settings.originals}
         self._providers = Providers.of(self._worker)
+        self._connector_offsets = ConnectorOffsets(self._worker, stores.offsets, self._providers)
+        self.loggers = Loggers(clock)
         self._fork_server = ForkServer()
         self._entries: dict[str, ConnectorEntry] = {}
         self._jobs: set[asyncio.Task[None]] = set()
@@ -125,11 +130,18 @@ class StandaloneHerder:
         """Return, per task, its process, how many records it moved, and its restarts with the last reason."""
         return self._entry(name).progress()
 
-    def source_offsets(self, name: str) -> list[dict[str, Any]]:
-        """Return what is stored of a source connector: its partitions and their offsets."""
-        self._entry(name)
-        stored = self._offsets.all_of(name)
-        return [{"partition": partition, "offset": offset} for partition, offset in stored]
+    async def offsets(self, name: str) -> list[dict[str, Any]]:
+        """Return a connector's partitions with offsets: a source's from the store, a sink's from Kafka."""
+        entry = self._entry(name)
+        return await asyncio.to_thread(lambda: self._connector_offsets.read(entry, self._described(entry)))
+
+    def set_log_level(self, logger: str, level: int) -> list[str]:
+        """Set the level of loggers in the worker and its tasks; returns those that changed here."""
+        changed = self.loggers.set(logger, level)
+        for entry in self._entries.values():
+            for task in entry.tasks:
+                task.set_log_level(logger, level)
+        return changed
 
     def topics(self, name: str) -> list[str]:
         """Return the topics that a connector has used; TrackingDisabled when that is not remembered."""
@@ -151,37 +163,17 @@ class StandaloneHerder:
             check_with_references, self.plugins, config, self._worker, self._providers
         )
 
-    async def change_offsets(self, name: str, offsets: Sequence[SourceOffset] | None) -> bool:
-        """Store other offsets for a stopped source connector, or none at all.
-
-        Args:
-            name: of the connector.
-            offsets: partition and offset, None forgets the partition's; None forgets all.
-
-        Returns:
-            Whether the connector has looked at them, and manages no others elsewhere.
-
-        Raises:
-            InvalidConfig: it is not stopped, is no source, or refuses them.
-        """
+    async def change_offsets(self, name: str, offsets: Items | None) -> bool:
+        """Store other offsets for a stopped connector, or none at all; see ConnectorOffsets.change."""
         async with self._locked(name) as entry:
             if entry.target != STOPPED or entry.tasks:
                 raise InvalidConfig(
-                    "Connectors must be in the STOPPED state before their offsets can be changed: "
-                    f"PUT /connectors/{name}/stop"
+                    "Connectors must be in the STOPPED state before their offsets can be modified. This can "
+                    "be done for the specified connector by issuing a 'PUT' request to the "
+                    f"'/connectors/{name}/stop' endpoint"
                 )
-            loaded = await asyncio.to_thread(self._describe, entry)
-            if not issubclass(loaded, SourceConnector):
-                raise InvalidConfig("offsets of sink connectors cannot be changed here yet")
-            if offsets is None:
-                offsets = [(partition, None) for partition, _ in self._offsets.all_of(name)]
-            props = self._providers.resolved(entry.config)
-            try:
-                known = await asyncio.to_thread(loaded().alter_offsets, props, offsets)
-            except ConnectError as error:
-                raise InvalidConfig(error.what, hint=error.hint) from error
-            await asyncio.to_thread(self._offsets.write, name, offsets)
-        return known
+            loaded = await asyncio.to_thread(self._described, entry)
+            return await asyncio.to_thread(self._connector_offsets.change, entry, loaded, offsets)
 
     async def put_config(
         self, name: str, config: Config, *, target: str | None = None, may_replace: bool = True
@@ -204,7 +196,7 @@ class StandaloneHerder:
         full = self._completed(name, config, old)
         checked = await self.validate(full)
         if checked.error_count:
-            raise InvalidConfig(checked.message())
+            raise InvalidConfig(checked.message(), where=f"connector {name}")
         if old is None and name in self._entries:  # somebody was faster, while this one was checked
             raise ConnectorExists(f"Connector {name} already exists")
         given = {key: value for key, value in full.items() if value is not None}
@@ -245,7 +237,7 @@ class StandaloneHerder:
         async with self._locked(name) as entry:
             self._configs.remove(name)
             self._entries.pop(name, None)
-            await self._stop_entry(entry)
+            await self._stop_entry(entry, for_good=True)
 
     async def set_target(self, name: str, target: str) -> None:
         """Have a connector run (STARTED), pause (PAUSED: the tasks stay) or stop (STOPPED: they end)."""
@@ -253,7 +245,7 @@ class StandaloneHerder:
             self._configs.put(name, entry.config, target)
             was, entry.target = entry.target, target
             if target == STOPPED:
-                await self._stop_entry(entry)
+                await self._stop_entry(entry, for_good=True)
                 entry.state, entry.trace = State.STOPPED, None
             elif was == STOPPED or entry.connector is None:
                 await self._start_locked(entry)
@@ -264,7 +256,7 @@ class StandaloneHerder:
 
     async def restart(self, name: str, *, include_tasks: bool, only_failed: bool) -> dict[str, Any]:
         """Restart a connector's instance and tasks, as far as asked; the answer marks what restarts."""
-        entry = self._entry(name)
+        entry = self._entry(name, "Unknown connector: {}")
         instance = not only_failed or entry.state is State.FAILED
         chosen = [
             task
@@ -313,7 +305,7 @@ class StandaloneHerder:
 
     async def _start_locked(self, entry: ConnectorEntry) -> None:
         if entry.target == STOPPED:
-            await asyncio.to_thread(self._describe, entry)
+            await asyncio.to_thread(self._described, entry)
             entry.state = State.STOPPED
             return
         configs = await self._start_instance(entry)
@@ -346,7 +338,7 @@ class StandaloneHerder:
         if entry.connector is not None:
             entry.connector.stop()
             entry.connector = None
-        connector = self._describe(entry)()
+        connector = self._described(entry)()
         props = self._providers.resolved(entry.config)
         limit = ConnectorSettings.parse(props, strict=False).tasks_max
         connector.start(ConnectorContext(entry.name, self._reconfiguration_of(entry)), props)
@@ -381,7 +373,7 @@ class StandaloneHerder:
                 await asyncio.gather(*(task.stop(self._grace) for task in tasks))
                 self._start_tasks(entry, configs)
 
-    def _describe(self, entry: ConnectorEntry) -> type[Connector]:
+    def _described(self, entry: ConnectorEntry) -> type[Connector]:
         checked = check(self.plugins, {"connector.class": entry.config.get("connector.class")}, {})
         if checked.loaded is None:
             raise InvalidConfig(checked.message())
@@ -409,6 +401,7 @@ class StandaloneHerder:
             "config": entry.config,
             "worker": self._worker,
             "member_id": self._member_id,
+            "log_levels": self.loggers.chosen,
         }
         return TaskSupervisor(
             TaskStatus(number, props, topics=entry.topics),
@@ -421,9 +414,12 @@ class StandaloneHerder:
             clock=self._clock,
         )
 
-    async def _stop_entry(self, entry: ConnectorEntry) -> None:
+    async def _stop_entry(self, entry: ConnectorEntry, *, for_good: bool = False) -> None:
         tasks, entry.tasks = entry.tasks, []
         await asyncio.gather(*(task.stop(self._grace) for task in tasks))
+        if for_good and tasks and entry.kind == "sink":
+            members = [member_of(self._member_id, entry.name, task.status.number) for task in tasks]
+            await self._connector_offsets.forget_members(entry, members)
         if entry.connector is not None:
             connector, entry.connector = entry.connector, None
             await asyncio.to_thread(connector.stop)
@@ -448,7 +444,8 @@ class StandaloneHerder:
         return entry
 
     def _task(self, name: str, number: int, text: str = "Task {}-{} not found") -> TaskSupervisor:
-        for task in self._entry(name).tasks:
+        entry = self._entries.get(name)
+        for task in () if entry is None else entry.tasks:
             if task.status.number == number:
                 return task
         raise UnknownConnector(text.format(name, number))

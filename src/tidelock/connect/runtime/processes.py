@@ -58,9 +58,9 @@ class TaskProcess:
         self._writer = writer
         self._exited = exited
 
-    def tell(self, what: str) -> None:
-        """Send a wish: pause, resume or stop; without effect on a process that is gone."""
-        self._send({"do": what})
+    def tell(self, what: str, **details: Any) -> None:
+        """Send a wish: pause, resume, stop or log_level; without effect on a process that is gone."""
+        self._send({"do": what, **details})
 
     async def attend(self, on_event: Callable[[dict[str, Any]], None], answer: Answer) -> int | None:
         """Take events and questions until the process ends; returns its exit code, if anybody knows it."""

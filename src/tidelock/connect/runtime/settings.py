@@ -139,7 +139,7 @@ class StandaloneSettings(WorkerSettings):
 
 def _is_name(value: str) -> str | None:
     if not value:
-        return "must not be empty"
+        return "String may not be empty"
     if any(ord(character) < 32 or ord(character) == 127 for character in value):
         return "must not contain control characters"
     return None

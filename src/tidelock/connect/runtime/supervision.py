@@ -99,6 +99,11 @@ class TaskSupervisor:
         if self._process is not None:
             self._process.tell("pause" if paused else "resume")
 
+    def set_log_level(self, logger: str, level: int) -> None:
+        """Set the level of the task's loggers."""
+        if self._process is not None:
+            self._process.tell("log_level", logger=logger, level=level)
+
     async def stop(self, grace: float) -> None:
         """Have the task commit and end; kill it when it takes longer than `grace` seconds."""
         self._is_stopping = True

@@ -25,6 +25,7 @@ from tidelock.connect.runtime.channel import Control
 from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.failures import Attempts
+from tidelock.connect.runtime.loggers import apply_level
 from tidelock.connect.runtime.plugins import Plugins, new_converter
 from tidelock.connect.runtime.reporting import Reporter, ReportOptions
 from tidelock.connect.runtime.settings import (
@@ -32,6 +33,7 @@ from tidelock.connect.runtime.settings import (
     SourceConnectorSettings,
     StandaloneSettings,
 )
+from tidelock.connect.runtime.sink_offsets import member_of
 from tidelock.connect.runtime.sink_task import MAX_RECORDS, SinkOptions, SinkRunner
 from tidelock.connect.runtime.source_task import SourceConverters, SourceOptions, SourceRunner
 from tidelock.connect.runtime.topic_creation import NewTopic, topic_creation
@@ -92,11 +94,13 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
         spec: `connector`, `task`, `kind` (sink or source), `path` (of the connector's class), `props` (the
         task's
             configuration), `member_id`, `config` (the connector's), `worker` (the worker's keys as given),
-            `paused`.
+            `paused`, `log_levels` (by logger, as set over REST).
         sock: this process's end of the wire.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # not SIG_IGN: a plugin's children inherit that
+    for name, level in spec.get("log_levels", {}).items():
+        apply_level(name, level)
     control = Control(sock, _end_soon, is_paused=spec["paused"])
     switch = TaskSwitch(control)
     try:
@@ -147,9 +151,7 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     )
     properties = kafka.client_properties(worker, config, "consumer")
     group = properties.pop("group.id", f"connect-{name}")
-    # A static member: a task that comes back after a crash gets its partitions at once, not when the dead
-    # one's session has timed out.
-    properties.setdefault("group.instance.id", f"{spec['member_id']}-{name}-{number}")
+    properties.setdefault("group.instance.id", member_of(spec["member_id"], name, number))
     options = SinkOptions(
         topics=settings.topics or (f"^{settings.topics_regex}$",),
         max_records=max_poll_records(worker, config),

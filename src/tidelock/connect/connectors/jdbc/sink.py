@@ -17,7 +17,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import URL, Connection, Engine
 
 from tidelock.config import Problem
 from tidelock.connect.api import (
@@ -275,6 +275,35 @@ class JdbcSinkConnector(SinkConnector):
         if problems:
             return found  # the worker reports these; combinations need all values
         return found + list(_combinations(JdbcSinkSettings(**values)))
+
+    def alter_offsets(
+        self, props: Mapping[str, str], offsets: Mapping[TopicPartition, int | None] | None
+    ) -> bool:
+        """See SinkConnector: the ledger in the target is altered with the group; rows stay as they are."""
+        name = props["name"]
+        settings = JdbcSinkSettings.parse(props, strict=False, where=name)
+        if settings.exactly_once:
+            url = url_of(settings)
+            with translated(url):
+                engine, ledger = open_engine(url, writer=True), Ledger(name)
+                try:
+                    with engine.begin() as connection:
+                        ledger.create(connection)
+                    with engine.begin() as connection:
+                        ledger.alter(connection, offsets)
+                finally:
+                    engine.dispose()
+        return True
+
+
+def url_of(settings: JdbcSinkSettings) -> URL:
+    """Return where the target is, with who asks."""
+    password = settings.connection_password
+    return parse_url(
+        settings.connection_url,
+        user=settings.connection_user,
+        password=password.reveal() if password is not None else None,
+    )
 
 
 def _combinations(settings: JdbcSinkSettings) -> Iterator[Problem]:
