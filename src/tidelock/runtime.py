@@ -81,13 +81,16 @@ def environment() -> Mapping[str, str]:
     return os.environ
 
 
-def bind_loopback(port: int, *, host: str = LOOPBACK, what: str = "service") -> socket.socket:
+def bind_loopback(
+    port: int, *, host: str = LOOPBACK, what: str = "service", hint: str | None = None
+) -> socket.socket:
     """Bind and listen on a TCP port, so that nobody can take it between the check and the use.
 
     Args:
         port: 0 picks a free one.
         host: the address to listen on; loopback unless the user said otherwise.
         what: the noun for the error text, e.g. "broker".
+        hint: what to do when the port cannot be had; `tidelock up`'s options by default.
 
     Raises:
         ConflictError: the port is taken; the text names the owner where the system tells.
@@ -107,7 +110,7 @@ def bind_loopback(port: int, *, host: str = LOOPBACK, what: str = "service") -> 
             raise RefusedError(
                 f"this user may not listen on port {port}",
                 where=f"{what} on {host}:{port}",
-                hint="use a port above 1023: --any-port, or --port-base 19000",
+                hint=hint or "use a port above 1023: --any-port, or --port-base 19000",
             ) from None
         if error.errno != errno.EADDRINUSE:
             raise
@@ -115,7 +118,7 @@ def bind_loopback(port: int, *, host: str = LOOPBACK, what: str = "service") -> 
         raise ConflictError(
             f"port {port} is in use" + (f" by {owner}" if owner else ""),
             where=f"{what} on {host}:{port}",
-            hint="tidelock up --any-port, or --port-base 19000; or stop the owner",
+            hint=hint or "tidelock up --any-port, or --port-base 19000; or stop the owner",
         ) from None
     sock.setblocking(False)
     return sock

@@ -178,6 +178,26 @@ class TestApply:
         assert self.result(capsys) == "unchanged"
         assert ("PUT", "/connectors/sink/config", CONFIG) not in server.asked
 
+    def test_the_worker_says_whether_a_hidden_secret_is_another(
+        self, server: Server, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        wanted = {**CONFIG, "connection.password": "hunter2"}
+        file.write_text(json.dumps({"name": "sink", "config": wanted}))
+        shown = {**wanted, "connection.password": "[hidden]"}
+        server.answers[self.VALIDATE] = (200, {"configs": []})
+        server.answers["GET", "/connectors/sink/config"] = (200, shown)
+        server.answers["PUT", "/connectors/sink/config"] = (200, {})
+        compare = ("PUT", "/connectors/sink/config/compare")
+        for changed, result in (([], "unchanged"), (["connection.password"], "updated")):
+            server.answers[compare] = (200, {"changed": changed})
+            assert main(["connect", "apply", "-f", str(file), "-o", "json"]) == 0
+            captured = capsys.readouterr()
+            assert json.loads(captured.out)[0]["result"] == result
+            assert "hunter2" not in captured.out + captured.err
+        del server.answers[compare]  # a worker that cannot say it
+        assert main(["connect", "apply", "-f", str(file), "-o", "json"]) == 0
+        assert self.result(capsys) == "updated"
+
     def test_a_dry_run_changes_nothing(
         self, server: Server, file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -82,6 +83,20 @@ def test_the_quick_start_moves_a_file_restart_included(start_up: Callable[..., U
     with standalone(*files) as process:
         eventually(lambda: sink.read_text() == text + "one more line\n", 30)
     assert process.returncode == 0
+
+
+def test_a_port_that_is_taken_is_told_with_the_key_that_changes_it(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        file = write(tmp_path, "worker.properties", f"listeners=http://127.0.0.1:{port}\n")
+        line = [*REAL, "connect", "standalone", file]
+        found = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert found.returncode == 6
+    assert f"port {port} is in use" in found.stderr
+    assert "do: set listeners=" in found.stderr
+    assert "tidelock up" not in found.stderr
 
 
 @pytest.mark.parametrize(

@@ -91,6 +91,19 @@ def test_a_task_that_hangs_harms_nobody_and_is_killed_when_it_must_stop(
     eventually(lambda: not is_alive(pid), 5)
 
 
+def test_a_task_that_never_returns_ends_with_its_killed_worker(worker: Worker, tmp_path: Path) -> None:
+    topic = uuid.uuid4().hex
+    put(worker, "c", config("CountingSource", tmp_path, topic=topic))
+    put(worker, "hangs", config("StuckSink", tmp_path, topics=topic))
+    eventually(lambda: (tmp_path / "stuck").exists(), 30)
+    pid = worker.task_pid("hangs")
+    assert is_alive(pid)
+    worker.kill()
+    eventually(lambda: not is_alive(pid), 10)
+    worker.start()  # whose successor has the partitions for itself
+    eventually(lambda: worker.states("hangs") == ["RUNNING", "RUNNING"], 20)
+
+
 def test_a_connector_that_cannot_start_says_why_and_is_restarted_on_request(
     worker: Worker, tmp_path: Path
 ) -> None:

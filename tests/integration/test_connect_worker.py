@@ -270,6 +270,12 @@ def test_a_password_is_never_shown_and_survives_a_round_trip(
     assert status == 201
     shown = worker.get(f"/connectors/{name}/config")
     assert shown["connection.password"] == "[hidden]"
+    path = f"/connectors/{name}/config/compare"
+    assert worker.request("PUT", path, {**config, "connection.password": "other"}) == (
+        200,
+        {"changed": ["connection.password"]},
+    )
+    assert worker.request("PUT", path, config) == worker.request("PUT", path, shown) == (200, {"changed": []})
     assert "hunter2" not in str([made, worker.get(f"/connectors/{name}/tasks"), shown])
     assert worker.request("PUT", f"/connectors/{name}/config", {**shown, "topics": f"{name}-2"})[0] == 200
     assert "hunter2" in (tmp_path / "data" / "connect.configs.json").read_text()

@@ -288,6 +288,29 @@ def test_offsets_below_the_start_are_refused(any_database: URL) -> None:
     assert len(totals(any_database)) == 11
 
 
+@pytest.mark.needs_db
+def test_validate_refuses_a_mariadb_table_that_cannot_hold_hangul(database_url: Databases) -> None:
+    url = database_url("mysql")
+    engine = open_engine(url)
+    with engine.begin() as connection:
+        connection.execute(text("create table narrow (id int primary key, note text) charset latin1"))
+        connection.execute(text("create table wide (id int primary key, note text) charset utf8mb4"))
+    engine.dispose()
+    props = {"name": "sink", "connection.url": url.render_as_string(hide_password=False)}
+    checked = JdbcSinkConnector().validate({**props, "topics": "wide, absent"})
+    assert checked == []
+    [problem] = JdbcSinkConnector().validate({**props, "topics": "wide,narrow"})
+    assert (problem.key, problem.value) == ("table.name.format", "narrow")
+    assert "note are not utf8mb4" in problem.why
+    away = url.set(port=1)
+    assert (
+        JdbcSinkConnector().validate(
+            {"name": "s", "topics": "narrow", "connection.url": away.render_as_string(hide_password=False)}
+        )
+        == []
+    )
+
+
 def test_altered_offsets_are_where_the_next_task_starts_and_a_running_one_is_refused(
     any_database: URL,
 ) -> None:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from tidelock.cli.rest import ask
 from tidelock.errors import UsageError
+
+HIDDEN = "[hidden]"
+"""What a worker of ours shows instead of a secret."""
 
 
 class ConnectorFileError(UsageError):
@@ -73,7 +76,7 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
 def changes(old: Mapping[str, str] | None, new: Mapping[str, str]) -> Iterator[dict[str, str | None]]:
     """Yield each key whose value differs, with the old and new value (None: not there).
 
-    Secrets are neither shown nor comparable: the worker does not give them away, so they count as different.
+    Secrets are not shown, and the worker does not give them away: they count as different here.
     """
     from tidelock.connect import shown_value  # only `apply` needs it
 
@@ -89,11 +92,11 @@ def changes(old: Mapping[str, str] | None, new: Mapping[str, str]) -> Iterator[d
             }
 
 
-def verdict(old: Mapping[str, str] | None, new: Mapping[str, str]) -> str:
+def verdict(old: Mapping[str, str] | None, changed: Sequence[object]) -> str:
     """Say what applying a configuration does: created, updated or unchanged."""
     if old is None:
         return "created"
-    return "updated" if any(changes(old, new)) else "unchanged"
+    return "updated" if changed else "unchanged"
 
 
 def _from_json(item: object, where: str) -> tuple[str, dict[str, str]]:

@@ -42,7 +42,8 @@ def run(file: Path, connectors: Sequence[Path]) -> None:
     host, port = listener(settings.listeners, str(file))
     if not session().verbose:
         logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
-    with bind_loopback(port, host=host, what="connect") as sock:
+    hint = f"set listeners=http://{LOOPBACK}:PORT in {file} to a free port above 1023, or stop the owner"
+    with bind_loopback(port, host=host, what="connect", hint=hint) as sock:
         worker = StandaloneWorker(settings, wanted, sock=sock)
 
         async def ready() -> None:

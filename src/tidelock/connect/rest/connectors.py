@@ -56,6 +56,7 @@ class ConnectorsResource:
             Route("GET", f"{one}/config", self.config),
             Route("PUT", f"{one}/config", self.put_config),
             Route("PATCH", f"{one}/config", self.patch_config),
+            Route("PUT", f"{one}/config/compare", self.compare_config),
             Route("GET", f"{one}/status", self.status),
             Route("GET", f"{one}/progress", self.progress),
             Route("GET", f"{one}/tasks", self.tasks),
@@ -108,6 +109,11 @@ class ConnectorsResource:
     async def put_config(self, request: Request) -> Reply:
         """200, or 201 for a new connector."""
         return await self._put(request, request.segments[0].strip(), text_values(await request.json()))
+
+    async def compare_config(self, request: Request) -> Reply:
+        """The keys that putting this configuration would change; not in Kafka."""
+        changed = self._herder.changed_keys(request.segments[0], text_values(await request.json()))
+        return Reply(body={"changed": changed})
 
     async def patch_config(self, request: Request) -> Reply:
         """200; null removes a key (KIP-477)."""

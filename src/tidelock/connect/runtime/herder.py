@@ -215,6 +215,12 @@ class StandaloneHerder:
             await self._start_locked(entry)
         return old is None
 
+    def changed_keys(self, name: str, config: Config) -> list[str]:
+        """Return the keys that would change; a client that sees secrets hidden cannot tell by itself."""
+        entry = self._entry(name)
+        full = self._completed(name, config, entry)
+        return sorted(key for key in {*full, *entry.config} if full.get(key) != entry.config.get(key))
+
     def _completed(self, name: str, config: Config, old: ConnectorEntry | None) -> dict[str, str | None]:
         """Return a configuration with its name, and with the secrets that the client saw hidden."""
         if config.get("name", name) != name:

@@ -53,6 +53,12 @@ def client_properties(worker: Mapping[str, str], connector: Mapping[str, str], k
     return given
 
 
+def shared_properties(properties: Mapping[str, str]) -> dict[str, str]:
+    """Return the keys that every kind of client has: addresses and security."""
+    shared = ("bootstrap.servers", *SHARED)
+    return {key: value for key, value in properties.items() if key.startswith(shared)}
+
+
 def require_eager(settings: ClientSettings) -> None:
     """Refuse a cooperative assignor: a sink task gives all its partitions away before it gets others.
 
@@ -120,8 +126,7 @@ class TopicIds:
     """
 
     def __init__(self, properties: Mapping[str, str], wait: Callable[[], bool], name: str) -> None:
-        shared = ("bootstrap.servers", *SHARED)
-        self._properties = {key: value for key, value in properties.items() if key.startswith(shared)}
+        self._properties = shared_properties(properties)
         self._wait = wait
         self._name = name
 
@@ -189,6 +194,7 @@ class SinkConsumer:
     def __init__(self, properties: Mapping[str, str], group: str, name: str) -> None:
         settings = ClientSettings.parse({**CONSUMER_DEFAULTS, **properties}, where="consumer keys")
         require_eager(settings)
+        self._properties, self._name = properties, name
         self._consumer = Consumer(settings, group=group, name=name, patience=float("inf"))
 
     def subscribe(
@@ -217,8 +223,9 @@ class SinkConsumer:
         self._consumer.unassign()
 
     def end_offsets(self, partitions: Partitions) -> dict[TopicPartition, int]:
-        """See TaskConsumer."""
-        found = self._consumer.end_offsets(_theirs(partitions))
+        """See TaskConsumer; the leaders are asked: of a dying one's, the consumer itself may tell 0."""
+        settings = ClientSettings.parse(shared_properties(self._properties), where="consumer keys")
+        found = Admin(settings, name=self._name).end_offsets(_theirs(partitions))
         return {TopicPartition(*one): offset for one, offset in found.items()}
 
     def pause(self, partitions: Partitions) -> None:

@@ -23,6 +23,7 @@ _SECRET_NAME = re.compile(
 _REFERENCE = re.compile(r"\$\{[^}:]+:[^}]*\}")  # to a configuration provider: names the secret, is none
 _PLUGIN_ALIAS = re.compile(r"^(transforms|predicates)\.[^.]*\.")  # the alias is a name that the user chose
 _USERINFO = re.compile(r"(//[^\s/?#:@]*:)\S*@")  # up to the last @: a password may hold any of :/?#@
+_THIN = re.compile(r"(:thin:[^\s/@]*/)\S*@")  # Oracle's user/password@host
 _PARAMETER = re.compile(
     r"([?&;](?:password|passwd|pwd|sslpassword|secret|token|[\w.]*password)=)[^&;\s]*", re.IGNORECASE
 )
@@ -39,7 +40,9 @@ def shown_value(name: str, value: str, typed: Container[str] = ()) -> str:
         return value
     if is_secret(name, typed):
         return HIDDEN
-    return _PARAMETER.sub(rf"\1{HIDDEN}", _USERINFO.sub(rf"\1{HIDDEN}@", value))
+    for pattern in (_USERINFO, _THIN):
+        value = pattern.sub(rf"\1{HIDDEN}@", value)
+    return _PARAMETER.sub(rf"\1{HIDDEN}", value)
 
 
 def shown(config: Mapping[str, str], typed: Container[str] = ()) -> dict[str, str]:
@@ -59,4 +62,8 @@ def restored(
 
 def still_hidden(config: Mapping[str, str | None]) -> list[str]:
     """Return the keys whose secret is the placeholder itself: nobody can log in with that."""
-    return [name for name, value in config.items() if value == HIDDEN or f":{HIDDEN}@" in (value or "")]
+    return [
+        name
+        for name, value in config.items()
+        if value == HIDDEN or re.search(rf"[:/]{re.escape(HIDDEN)}@", value or "")
+    ]

@@ -13,7 +13,6 @@ import logging
 import os
 import signal
 import socket
-import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -44,8 +43,6 @@ log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
 BROKER_WAIT = 0.3
-ORPHAN_GRACE = 5.0
-"""Seconds that a task whose worker died may take to commit and stop."""
 
 
 class TaskSwitch:
@@ -101,7 +98,7 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
     signal.signal(signal.SIGTERM, lambda number, frame: None)  # not SIG_IGN: a plugin's children inherit that
     for name, level in spec.get("log_levels", {}).items():
         apply_level(name, level)
-    control = Control(sock, _end_soon, is_paused=spec["paused"])
+    control = Control(sock, _end_now, is_paused=spec["paused"])
     switch = TaskSwitch(control)
     try:
         spec = _resolved(spec)
@@ -123,11 +120,12 @@ def _resolved(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {**spec, **{part: providers.resolved(spec[part]) for part in ("worker", "props", "config")}}
 
 
-def _end_soon() -> None:
-    """End the process of an orphaned task even if its code never returns."""
-    timer = threading.Timer(ORPHAN_GRACE, os._exit, (EXIT_FAILED,))
-    timer.daemon = True
-    timer.start()
+def _end_now() -> None:
+    """End an orphaned task where it stands, as its worker was: its successor may run already.
+
+    What it had not committed comes again, as after any kill.
+    """
+    os._exit(EXIT_FAILED)
 
 
 def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:

@@ -67,9 +67,9 @@ def test_what_applying_changes() -> None:
         ("tasks.max", "1", "2"),
         ("topics", None, "orders"),
     ]
-    assert verdict(None, new) == "created"
-    assert verdict(old, new) == "updated"
-    assert verdict(new, dict(new)) == "unchanged"
+    assert verdict(None, list(changes(None, new))) == "created"
+    assert verdict(old, list(changes(old, new))) == "updated"
+    assert verdict(new, list(changes(new, dict(new)))) == "unchanged"
 
 
 def test_applying_prints_no_secret() -> None:

@@ -38,6 +38,7 @@ def test_what_is_not_stays_readable(name: str) -> None:
             "jdbc:mysql://db/shop?user=ann&password=[hidden]&ssl=true",
         ),
         ("jdbc:sqlserver://db;password=pw", "jdbc:sqlserver://db;password=[hidden]"),
+        ("jdbc:oracle:thin:scott/t@ger@db:1521:x", "jdbc:oracle:thin:scott/[hidden]@db:1521:x"),
         ("http://db:8080/path", "http://db:8080/path"),
         ("postgresql://ann@db/shop", "postgresql://ann@db/shop"),
     ],

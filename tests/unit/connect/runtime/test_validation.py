@@ -76,6 +76,19 @@ def test_each_mistake_is_found_at_its_key(changes: dict[str, str | None], at: st
     assert at in checked.errors
 
 
+def test_a_database_that_is_not_supported_is_listed_with_the_other_mistakes() -> None:
+    config = {
+        "name": "s",
+        "connector.class": "JdbcSink",
+        "connection.url": "jdbc:oracle:thin:scott/tiger@h:1521:x",
+        "insert.mode": "merge",
+    }
+    errors = check(Plugins(), config, {}).errors
+    assert set(errors) == {"connection.url", "insert.mode", "topics"}
+    assert "oracle" in errors["connection.url"][0]
+    assert "tiger" not in str(errors)
+
+
 def test_the_keys_of_each_step_are_described_under_its_prefix() -> None:
     config = {**SINK, "transforms": "cut", "transforms.cut.type": "Cast$Value", "transforms.cut.spec": "int8"}
     checked = check(Plugins(), config, {})

@@ -11,11 +11,22 @@ import zoneinfo
 
 from sqlalchemy.engine import URL
 
-from tidelock.config import Importance, Problem, Secret, Settings, key
+from tidelock.config import Importance, Secret, Settings, key
 from tidelock.errors import TidelockError
 from tidelock.sql import open_engine, parse_url
 
 HIGH, LOW = Importance.HIGH, Importance.LOW
+
+
+def known_database(text: str) -> str | None:
+    """Return why a URL is none of a database that is spoken here, with its driver; None when it is one."""
+    if text.startswith("${"):  # a reference; whoever cannot resolve it says so
+        return None
+    try:
+        open_engine(text).dispose()
+    except TidelockError as error:
+        return f"{error.what}; {error.hint}" if error.hint else error.what
+    return None
 
 
 class ConnectionSettings(Settings):
@@ -24,6 +35,7 @@ class ConnectionSettings(Settings):
     connection_url: str = key(
         importance=HIGH,
         group="Connection",
+        check=known_database,
         doc="JDBC or SQLAlchemy URL of the database, e.g. jdbc:postgresql://localhost/shop or sqlite:///shop.db.",
     )
     connection_user: str | None = key(default=None, importance=HIGH, group="Connection", doc="User name.")
@@ -53,16 +65,6 @@ def url_of(settings: ConnectionSettings) -> URL:
         user=settings.connection_user,
         password=password.reveal() if password is not None else None,
     )
-
-
-def url_problems(text: str) -> list[Problem]:
-    """Return what is wrong with a URL, or with the driver that it needs."""
-    try:
-        open_engine(text).dispose()
-    except TidelockError as error:
-        why = f"{error.what}; {error.hint}" if error.hint else error.what
-        return [Problem("connection.url", "[hidden]", why)]
-    return []
 
 
 def known_zone(name: str) -> str | None:

@@ -17,7 +17,7 @@ import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
-from sqlalchemy.engine import URL, Connection, Engine
+from sqlalchemy.engine import Connection, Engine
 
 from tidelock.config import Problem
 from tidelock.connect.api import (
@@ -31,11 +31,11 @@ from tidelock.connect.api import (
     SinkTaskContext,
     TopicPartition,
 )
-from tidelock.connect.connectors.jdbc.connection import url_of, url_problems
+from tidelock.connect.connectors.jdbc.connection import url_of
 from tidelock.connect.connectors.jdbc.mapping import Mapping as RowMapping
 from tidelock.connect.connectors.jdbc.mapping import Row, mapping_for, require_schema
 from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
-from tidelock.connect.connectors.jdbc.tables import find_target
+from tidelock.connect.connectors.jdbc.tables import find_target, narrow_columns
 from tidelock.errors import TidelockError
 from tidelock.sql import (
     Dialect,
@@ -267,14 +267,13 @@ class JdbcSinkConnector(SinkConnector):
     task_class = JdbcSinkTask
 
     def validate(self, props: Mapping[str, str]) -> list[Problem]:
-        """See Connector: the URL and its driver, and the combinations of pk.mode."""
+        """See Connector: the combinations of pk.mode, and the tables that are there already."""
         values, problems = JdbcSinkSettings.examine(props, strict=False)
-        found: list[Problem] = []
-        if "connection_url" in values:
-            found += url_problems(values["connection_url"])
         if problems:
-            return found  # the worker reports these; combinations need all values
-        return found + list(_combinations(JdbcSinkSettings(**values)))
+            return []  # the worker reports these; combinations need all values
+        settings = JdbcSinkSettings(**values)
+        topics = [one.strip() for one in props.get("topics", "").split(",") if one.strip()]
+        return list(_combinations(settings)) or _table_problems(settings, topics)
 
     def alter_offsets(
         self, props: Mapping[str, str], offsets: Mapping[TopicPartition, int | None] | None
@@ -296,14 +295,31 @@ class JdbcSinkConnector(SinkConnector):
         return True
 
 
-def url_of(settings: JdbcSinkSettings) -> URL:
-    """Return where the target is, with who asks."""
-    password = settings.connection_password
-    return parse_url(
-        settings.connection_url,
-        user=settings.connection_user,
-        password=password.reveal() if password is not None else None,
-    )
+def _table_problems(settings: JdbcSinkSettings, topics: Sequence[str]) -> list[Problem]:
+    """Refuse tables that cannot hold every character; of a database that is away now nothing is said."""
+    url = url_of(settings)
+    if url.get_backend_name() not in ("mysql", "mariadb"):
+        return []
+    engine = open_engine(url)
+    try:
+        with translated(url), engine.connect() as connection:
+            dialect = dialect_for(connection)
+            names = {settings.table_name_format.replace("${topic}", topic) for topic in topics}
+            tables = [dialect.find(connection, TableName.parse(name)) for name in sorted(names)]
+    except SqlError:
+        return []
+    finally:
+        engine.dispose()
+    return [
+        Problem(
+            "table.name.format",
+            str(table.name),
+            f"its columns {', '.join(narrow)} are not utf8mb4 and refuse most of the world's characters: "
+            f"ALTER TABLE {table.name} CONVERT TO CHARACTER SET utf8mb4",
+        )
+        for table in tables
+        if table is not None and (narrow := narrow_columns(table))
+    ]
 
 
 def _combinations(settings: JdbcSinkSettings) -> Iterator[Problem]:

@@ -103,13 +103,17 @@ def _check_key(settings: JdbcSinkSettings, target: Target) -> None:
     )
 
 
-def _check_charset(table: Table) -> None:
-    narrow = [
+def narrow_columns(table: Table) -> list[str]:
+    """Return the text columns of MySQL or MariaDB that cannot hold every character."""
+    return [
         column.name
         for column in table.columns
         if column.type.kind is Kind.TEXT and column.charset not in (None, "utf8mb4")
     ]
-    if narrow:
+
+
+def _check_charset(table: Table) -> None:
+    if narrow := narrow_columns(table):
         log.warning(
             "columns that are not utf8mb4 refuse most of the world's characters",
             extra={"table": str(table.name), "columns": narrow},
