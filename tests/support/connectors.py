@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -97,3 +98,40 @@ class BrokenSink(SinkConnector):
 
     def start(self, context: ConnectorContext, props: Mapping[str, str]) -> None:
         raise RuntimeError("no licence")
+
+
+class LeakingTask(SinkTask):
+    """Takes 20 MiB and never gives them back, again and again."""
+
+    def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
+        self._kept: list[bytes] = []
+
+    def put(self, batch: RecordBatch) -> None:
+        while True:
+            self._kept.append(b"x" * (20 << 20))
+            time.sleep(0.02)
+
+
+class LeakingSink(SinkConnector):
+    settings = FolderSettings
+    task_class = LeakingTask
+
+
+class MoodyTask(SinkTask):
+    """Raises once in a while."""
+
+    def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
+        self._chance = random.Random(props["seed"] + str(time.monotonic()))
+
+    def put(self, batch: RecordBatch) -> None:
+        if self._chance.random() < 0.5:
+            raise ValueError("in a bad mood")
+
+
+class MoodySettings(FolderSettings):
+    seed: str = key(doc="Of its moods.")
+
+
+class MoodySink(SinkConnector):
+    settings = MoodySettings
+    task_class = MoodyTask

@@ -160,6 +160,17 @@ class Consumer:
         """Return the offset behind the last record."""
         return {partition: self._watermarks(partition)[1] for partition in partitions}
 
+    def seen_ends(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """Return the offsets behind the last records, as the last fetches saw them; asks nobody."""
+        found = {}
+        for partition in partitions:
+            with translating(str(partition)):
+                asked = self._library.TopicPartition(*partition)
+                _, end = self._consumer.get_watermark_offsets(asked, cached=True)
+            if end >= 0:
+                found[partition] = end
+        return found
+
     def partitions(self, topic: str) -> list[TopicPartition]:
         """Return a topic's partitions.
 

@@ -1,6 +1,6 @@
 """The wire between the worker and its task processes: one JSON object per line over a Unix socket pair.
 
-    worker -> task   {"do": "pause" | "resume" | "stop" | "log_level", ...}    {"reply": 7, "value": ...}
+    worker -> task   {"do": "pause" | "resume" | "stop" | "where" | "log_level"} {"reply": 7, "value": ...}
                      {"reply": 7, "error": {"what": ..., "where": ..., "hint": ...}}
     task -> worker   {"event": "running" | "paused" | "waiting" | "failed" | "topic" | "progress", ...}
                      {"ask": "read_offsets" | "store_offsets", "id": 7, ...}
@@ -14,14 +14,23 @@ from __future__ import annotations
 import json
 import queue
 import socket
+import sys
 import threading
+import traceback
 from collections.abc import Callable
 from typing import Any
 
 from tidelock.connect.api import ConnectError
 from tidelock.connect.runtime.loggers import apply_level
 
+STACK_LINES = 5
 LIMIT = 1 << 26  # bytes of one line; a connector's whole configuration or a trace fits many times
+
+
+def _main_stack() -> str:
+    """Return where the main thread is now, the innermost lines."""
+    frame = sys._current_frames().get(threading.main_thread().ident or 0)
+    return "" if frame is None else "".join(traceback.format_stack(frame)[-STACK_LINES:])
 
 
 class WorkerRefused(ConnectError):
@@ -99,6 +108,8 @@ class Control:
             self._replies.put(message)
         elif message["do"] == "stop":
             self.stopping.set()
+        elif message["do"] == "where":
+            self.tell("where", stack=_main_stack())
         elif message["do"] == "log_level":
             apply_level(message["logger"], message["level"])
         else:

@@ -86,8 +86,8 @@ class ConnectorEntry:
             for task in self.tasks
         ]
 
-    def progress(self) -> dict[str, Any]:
-        """Return what Kafka has no answer for: processes, records, restarts."""
+    def progress(self, now: float) -> dict[str, Any]:
+        """Return what Kafka has no answer for: processes, records, speed and lag, restarts."""
         return {
             "name": self.name,
             "tasks": [
@@ -95,7 +95,10 @@ class ConnectorEntry:
                     "id": status.number,
                     "state": status.state.value,
                     "pid": status.pid,
+                    "memory": status.memory,
+                    "silent_seconds": None if status.pid is None else round(now - status.heard_at, 1),
                     "records": status.records,
+                    **status.progress,
                     "restarts": status.restarts,
                     "last_error": status.last_error,
                 }

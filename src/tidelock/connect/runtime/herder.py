@@ -42,6 +42,7 @@ from tidelock.connect.runtime.validation import (
     check_with_references,
     secret_keys,
 )
+from tidelock.connect.runtime.watch import Limits, TaskPolicy
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock
 
@@ -128,7 +129,7 @@ class StandaloneHerder:
 
     def progress(self, name: str) -> dict[str, Any]:
         """Return, per task, its process, how many records it moved, and its restarts with the last reason."""
-        return self._entry(name).progress()
+        return self._entry(name).progress(self._clock.monotonic())
 
     async def offsets(self, name: str) -> list[dict[str, Any]]:
         """Return a connector's partitions with offsets: a source's from the store, a sink's from Kafka."""
@@ -409,13 +410,12 @@ class StandaloneHerder:
             "member_id": self._member_id,
             "log_levels": self.loggers.chosen,
         }
+        settings = ConnectorSettings.parse(self._providers.resolved(entry.config), strict=False)
         return TaskSupervisor(
             TaskStatus(number, props, topics=entry.topics),
             spec,
             fork_server=self._fork_server,
-            policy=RestartPolicy.of(
-                ConnectorSettings.parse(self._providers.resolved(entry.config), strict=False)
-            ),
+            policy=TaskPolicy(RestartPolicy.of(settings), Limits.of(settings)),
             answer=answer,
             clock=self._clock,
         )

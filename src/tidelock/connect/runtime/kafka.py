@@ -162,6 +162,12 @@ class TaskConsumer(Protocol):
     def end_offsets(self, partitions: Partitions) -> dict[TopicPartition, int]:
         """Return the offset after the last record of each partition."""
 
+    def seen_ends(self, partitions: Partitions) -> dict[TopicPartition, int]:
+        """Return the same as far as fetches have told it; asks nobody."""
+
+    def at_end(self) -> set[TopicPartition]:
+        """Return the partitions of which everything was read when they were last looked at."""
+
     def pause(self, partitions: Partitions) -> None:
         """Get no messages of these partitions."""
 
@@ -227,6 +233,15 @@ class SinkConsumer:
         settings = ClientSettings.parse(shared_properties(self._properties), where="consumer keys")
         found = Admin(settings, name=self._name).end_offsets(_theirs(partitions))
         return {TopicPartition(*one): offset for one, offset in found.items()}
+
+    def seen_ends(self, partitions: Partitions) -> dict[TopicPartition, int]:
+        """See TaskConsumer."""
+        found = self._consumer.seen_ends(_theirs(partitions))
+        return {TopicPartition(*one): offset for one, offset in found.items()}
+
+    def at_end(self) -> set[TopicPartition]:
+        """See TaskConsumer."""
+        return {TopicPartition(*one) for one in self._consumer.at_end}
 
     def pause(self, partitions: Partitions) -> None:
         """See TaskConsumer."""

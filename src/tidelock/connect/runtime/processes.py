@@ -59,7 +59,7 @@ class TaskProcess:
         self._exited = exited
 
     def tell(self, what: str, **details: Any) -> None:
-        """Send a wish: pause, resume, stop or log_level; without effect on a process that is gone."""
+        """Send a wish: pause, resume, stop, where or log_level; without effect on a process that is gone."""
         self._send({"do": what, **details})
 
     async def attend(self, on_event: Callable[[dict[str, Any]], None], answer: Answer) -> int | None:

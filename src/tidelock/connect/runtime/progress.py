@@ -10,7 +10,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.{WorkerSinkTask, SubmittedRecord
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -73,6 +73,30 @@ class SinkProgress:
         for partition in partitions:
             self.positions.pop(partition, None)
             self.committed.pop(partition, None)
+
+
+def lag_of(
+    positions: Mapping[TopicPartition, int],
+    ends: Mapping[TopicPartition, int],
+    at_end: Collection[TopicPartition] = (),
+) -> tuple[int | None, list[dict[str, Any]]]:
+    """Return how many records wait in all, None where nobody knows yet, and the same per partition.
+
+    Args:
+        positions: of the next record to deliver.
+        ends: the offsets behind the last records.
+        at_end: partitions of which everything was read, whether or not anything was delivered.
+    """
+    rows: list[dict[str, Any]] = []
+    total: int | None = None
+    for one, end in sorted(ends.items()):
+        position = positions.get(one, end if one in at_end else None)
+        lag = None if position is None else max(0, end - position)
+        if lag is not None:
+            total = (total or 0) + lag
+        place = {"topic": one.topic, "partition": one.partition}
+        rows.append({**place, "position": position, "end": end, "lag": lag})
+    return total, rows
 
 
 @dataclass(slots=True)

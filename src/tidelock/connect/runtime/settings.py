@@ -238,6 +238,27 @@ class ConnectorSettings(Settings):
         group="Error Handling",
         doc="A task that ran so long starts anew.",
     )
+    errors_stall_report_ms: int = key(
+        default=90_000,  # longer than any pause before something is tried again
+        at_least=0,
+        importance=LOW,
+        group="Error Handling",
+        doc="Milliseconds without a sign of life until the status says where the task is stuck; 0: never.",
+    )
+    errors_stall_kill_ms: int = key(
+        default=0,
+        at_least=0,
+        importance=LOW,
+        group="Error Handling",
+        doc="Milliseconds without a sign of life until the task is killed, and so restarted; 0: never.",
+    )
+    task_memory_max_bytes: int = key(
+        default=1 << 30,
+        at_least=0,
+        importance=LOW,
+        group="Common",
+        doc="Memory of its own that a task may hold before it is killed, and so restarted; 0: any.",
+    )
 
 
 def _is_regex(value: str) -> str | None:

@@ -32,7 +32,8 @@ from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.failures import Skipped, Stage, failure_of, is_of_the_record
 from tidelock.connect.runtime.kafka import TaskConsumer
 from tidelock.connect.runtime.message import Message
-from tidelock.connect.runtime.progress import CommitClock, SinkProgress
+from tidelock.connect.runtime.progress import CommitClock, SinkProgress, lag_of
+from tidelock.connect.runtime.rates import Meter
 from tidelock.errors import TidelockError, UnreachableError
 from tidelock.protocol.error_codes import KafkaError
 from tidelock.runtime import Clock
@@ -125,6 +126,8 @@ class SinkRunner:
         self._held: set[TopicPartition] = set()
         self._topics: set[str] = set()
         self._told_at = clock.monotonic()
+        self._meter = Meter()
+        self._newest: int | None = None  # timestamp of the newest record that was delivered
         self._was_paused = switch.is_paused
         self._is_over = False
 
@@ -222,11 +225,16 @@ class SinkRunner:
             if self._retries:
                 self._retries = 0
                 self._tell_state()
-            self._progress.delivered(self._pending.popleft())
+            self._delivered(self._pending.popleft())
             self._seek()
         self._progress.read_to(self._ends)
         self._ends = {}
         self._messages = {}
+
+    def _delivered(self, batch: RecordBatch) -> None:
+        self._progress.delivered(batch)
+        if batch.timestamps:
+            self._newest = max(batch.timestamps[-1] or 0, self._newest or 0) or None
 
     def _part(self, error: Exception) -> None:
         """Take a batch apart that holds a record which the task refuses, until that one is alone; report it.
@@ -372,7 +380,21 @@ class SinkRunner:
         now = self._clock.monotonic()
         if now - self._told_at >= PROGRESS_INTERVAL:
             self._told_at = now
-            self._switch.tell("progress", records=self._progress.records)
+            self._switch.tell("progress", records=self._progress.records, **self._speed(now))
+
+    def _speed(self, now: float) -> dict[str, object]:
+        """Return what `/connectors/{name}/progress` shows of the task."""
+        ends = self._consumer.seen_ends(self._assigned)
+        lag, partitions = lag_of(self._progress.positions, ends, self._consumer.at_end())
+        speed = self._meter.sample(now, self._progress.records, lag)
+        age = None if self._newest is None else max(0.0, self._clock.wall() - self._newest / 1000)
+        return {
+            "rate": round(speed.rate, 1),
+            "lag_records": lag,
+            "lag_seconds": 0.0 if lag == 0 else age and round(age, 1),
+            "eta_seconds": speed.eta and round(speed.eta, 1),
+            "partitions": partitions,
+        }
 
 
 def _partition(message: Message) -> TopicPartition:

@@ -31,6 +31,7 @@ from tidelock.connect.runtime.chain import Chain
 from tidelock.connect.runtime.failures import Attempts, RecordFailed, Stage, failure_of
 from tidelock.connect.runtime.kafka import TaskProducer
 from tidelock.connect.runtime.progress import CommitClock, SourceProgress
+from tidelock.connect.runtime.rates import Meter
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
@@ -122,6 +123,7 @@ class SourceRunner:
         self._retries = 0
         self._topics: set[str] = set()
         self._told_at = clock.monotonic()
+        self._meter = Meter()
         self._was_paused = switch.is_paused
 
     def run(self, context: SourceTaskContext, props: Mapping[str, str]) -> None:
@@ -152,6 +154,7 @@ class SourceRunner:
         self._producer.serve(0)
         while self._progress.in_flight > MAX_IN_FLIGHT and not self._switch.is_stopping():
             self._producer.serve(IDLE_WAIT)
+            self._tell_progress()
         if self._progress.has_safe and self._commits.is_due(self._clock.monotonic(), idle=not records):
             self._commit()
         self._tell_progress()
@@ -280,7 +283,11 @@ class SourceRunner:
         now = self._clock.monotonic()
         if now - self._told_at >= PROGRESS_INTERVAL:
             self._told_at = now
-            self._switch.tell("progress", records=self._records)
+            speed = self._meter.sample(now, self._records)
+            in_flight = self._progress.in_flight
+            self._switch.tell(
+                "progress", records=self._records, rate=round(speed.rate, 1), in_flight=in_flight
+            )
 
 
 def _schemas(record: SourceRecord) -> tuple[str, int, int]:

@@ -17,7 +17,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidelock.connect.runtime.processes import ForkServer, ForkServerError, TaskProcess
-from tidelock.connect.runtime.restart import RestartHistory, RestartPolicy
+from tidelock.connect.runtime.restart import RestartHistory
+from tidelock.connect.runtime.watch import INTERVAL, Action, TaskPolicy, judge, private_memory
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
@@ -46,6 +47,9 @@ class TaskStatus:
     trace: str | None = None
     pid: int | None = None
     records: int = 0
+    progress: Mapping[str, Any] = field(default_factory=dict)
+    heard_at: float = 0.0
+    memory: int | None = None
     restarts: int = 0
     last_error: str | None = None
     topics: set[str] = field(default_factory=set)
@@ -58,7 +62,7 @@ class TaskSupervisor:
         status: kept up to date.
         spec: for the process (see task_process.run_task), without `paused`.
         fork_server: makes the processes.
-        policy: when to start again.
+        policy: when to start again, and what it may have.
         answer: answers the task's questions about offsets.
         clock: monotonic time.
     """
@@ -69,7 +73,7 @@ class TaskSupervisor:
         spec: Mapping[str, Any],
         *,
         fork_server: ForkServer,
-        policy: RestartPolicy,
+        policy: TaskPolicy,
         answer: Callable[[dict[str, Any]], Awaitable[Any]],
         clock: Clock,
     ) -> None:
@@ -85,6 +89,8 @@ class TaskSupervisor:
         self._is_stopping = False
         self._is_waiting = False  # for the time of the next start
         self._said: str | None = None  # what the process said before it ended
+        self._killed_because: str | None = None
+        self._is_stalled = False
         self._job: asyncio.Task[None] | None = None
 
     def start(self, *, paused: bool) -> None:
@@ -132,7 +138,8 @@ class TaskSupervisor:
                 return
             self.status.state = State.FAILED
             self.status.last_error = self.status.trace
-            self._history, delay = self._history.ended(self._policy, self._clock.monotonic(), crashed=crashed)
+            now = self._clock.monotonic()
+            self._history, delay = self._history.ended(self._policy.restart, now, crashed=crashed)
             if delay is None:
                 return
             self._is_waiting = True
@@ -143,7 +150,7 @@ class TaskSupervisor:
 
     async def _run_process(self) -> bool:
         """Run the process once; returns whether it ended without saying why."""
-        self._said = None
+        self._said = self._killed_because = None
         try:
             process = await self._fork_server.spawn({**self._spec, "paused": self._is_paused})
         except ForkServerError as error:
@@ -152,6 +159,8 @@ class TaskSupervisor:
         self._process, self.status.pid = process, process.pid
         if self._is_stopping:
             process.tell("stop")
+        self.status.heard_at, self._is_stalled = self._clock.monotonic(), False
+        watching = asyncio.create_task(self._watch(process))
         try:
             code = await process.attend(self._on_event, self._answer)
         except Exception as error:  # this is the task's supervisor: whatever it is, no process may be left
@@ -163,20 +172,45 @@ class TaskSupervisor:
             process.kill()
             raise
         finally:
-            self._process, self.status.pid = None, None
+            watching.cancel()
+            self._process, self.status.pid, self.status.memory = None, None, None
         return self._has_crashed(code)
+
+    async def _watch(self, process: TaskProcess) -> None:
+        """Look at the process from outside, now and then, until it is killed or this is cancelled."""
+        while True:
+            await asyncio.sleep(INTERVAL)
+            self.status.memory = private_memory(process.pid)
+            silent = self._clock.monotonic() - self.status.heard_at
+            limits = self._policy.limits
+            action, why = judge(limits, memory=self.status.memory, silent=silent)
+            if action is Action.KILL:
+                log.error("task %s-%s: %s", self._spec["connector"], self.status.number, why)
+                self._killed_because = why
+                process.kill()
+                return
+            if action is Action.REPORT and not self._is_stalled:
+                log.warning("task %s-%s: %s", self._spec["connector"], self.status.number, why)
+                self._is_stalled, self.status.trace = True, why
+                process.tell("where")
 
     def _has_crashed(self, code: int | None) -> bool:
         if self._said is not None:
             self.status.trace = self._said
             return False
         if not self._is_stopping:
-            self.status.trace = _describe_exit(code)
+            self.status.trace = self._killed_because or _describe_exit(code)
             log.error("task %s-%s: %s", self._spec["connector"], self.status.number, self.status.trace)
         return True
 
     def _on_event(self, message: dict[str, Any]) -> None:
         event = message["event"]
+        if event == "where":
+            self.status.trace = f"{self.status.trace}; it is in:\n{message['stack']}"
+            return
+        self.status.heard_at = self._clock.monotonic()
+        if self._is_stalled:
+            self._is_stalled, self.status.trace = False, None
         if event == "running" or event == "paused":
             self.status.state = State.RUNNING if event == "running" else State.PAUSED
             self.status.trace = None
@@ -190,6 +224,9 @@ class TaskSupervisor:
             self.status.topics.add(message["topic"])
         elif event == "progress":
             self.status.records = message["records"]
+            self.status.progress = {
+                name: value for name, value in message.items() if name not in ("event", "records")
+            }
 
 
 def _describe_exit(code: int | None) -> str:

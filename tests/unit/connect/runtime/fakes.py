@@ -87,6 +87,12 @@ class FakeConsumer:
             raise self.troubles.popleft()
         return {partition: self.ends[partition] for partition in partitions}
 
+    def seen_ends(self, partitions: Sequence[TopicPartition]) -> dict[TopicPartition, int]:
+        return {partition: self.ends[partition] for partition in partitions if partition in self.ends}
+
+    def at_end(self) -> set[TopicPartition]:
+        return set()
+
     def pause(self, partitions: Sequence[TopicPartition]) -> None:
         self.calls.append(("pause", tuple(partitions)))
 

@@ -1,5 +1,6 @@
 from tidelock.connect.api import RecordBatch, TopicPartition
-from tidelock.connect.runtime.progress import CommitClock, SinkProgress, SourceProgress
+from tidelock.connect.runtime.progress import CommitClock, SinkProgress, SourceProgress, lag_of
+from tidelock.connect.runtime.rates import Meter, Speed
 
 P0, P1 = TopicPartition("t", 0), TopicPartition("t", 1)
 
@@ -51,3 +52,25 @@ def test_a_poll_without_records_waits_for_those_before_it() -> None:
     assert progress.take() == []
     progress.acknowledged(first)
     assert progress.take() == [({"p": 1}, {"o": 2})]
+
+
+def test_the_lag_is_what_lies_beyond_the_position() -> None:
+    p0, p1, p2 = (TopicPartition("t", number) for number in range(3))
+    lag, rows = lag_of({p0: 5, p1: 9}, {p0: 8, p1: 9, p2: 4})
+    assert lag == 3
+    assert [(row["partition"], row["lag"]) for row in rows] == [(0, 3), (1, 0), (2, None)]
+    assert lag_of({}, {p2: 4}, {p2}) == (
+        0,
+        [{"topic": "t", "partition": 2, "position": 4, "end": 4, "lag": 0}],
+    )
+    assert lag_of({}, {}) == (None, [])
+
+
+def test_the_speed_of_the_last_seconds_and_the_time_to_the_end() -> None:
+    meter = Meter()
+    assert meter.sample(0.0, 0, 1000) == Speed(0.0, None)
+    assert meter.sample(1.0, 100, 950) == Speed(100.0, 19.0)  # 50 a second come in
+    assert meter.sample(2.0, 200, 1000).eta is None  # as many as are taken
+    for second in range(3, 40):
+        speed = meter.sample(float(second), 200 + 10 * (second - 2), 0)
+    assert (round(speed.rate), speed.eta) == (10, 0.0)

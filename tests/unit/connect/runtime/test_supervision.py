@@ -7,8 +7,10 @@ from tests.support.waiting import eventually_async
 from tidelock.connect.runtime.processes import ForkServerError
 from tidelock.connect.runtime.restart import RestartPolicy
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
+from tidelock.connect.runtime.watch import Action, Limits, TaskPolicy, judge
 from tidelock.runtime import ManualClock
 
+NO_LIMITS = Limits()
 SPEC = {"connector": "c", "task": 0}
 
 
@@ -22,7 +24,7 @@ class FakeProcess:
         self.told: list[str] = []
         self.ended: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
 
-    def tell(self, what: str) -> None:
+    def tell(self, what: str, **details: Any) -> None:
         self.told.append(what)
         if what == "stop" and not self.deaf and not self.ended.done():
             self.ended.set_result(0)
@@ -60,15 +62,17 @@ async def no_answer(question: dict[str, Any]) -> Any:
     return None
 
 
-def supervised(policy: RestartPolicy) -> tuple[TaskSupervisor, FakeForkServer]:
+def supervised(
+    policy: RestartPolicy, limits: Limits = NO_LIMITS, clock: ManualClock | None = None
+) -> tuple[TaskSupervisor, FakeForkServer]:
     server = FakeForkServer()
     supervisor = TaskSupervisor(
         TaskStatus(0, {}),
         SPEC,
         fork_server=server,  # type: ignore[arg-type]  # a fake
-        policy=policy,
+        policy=TaskPolicy(policy, limits),
         answer=no_answer,
-        clock=ManualClock(),
+        clock=clock or ManualClock(),
     )
     return supervisor, server
 
@@ -212,6 +216,52 @@ def test_a_failure_on_the_workers_side_ends_the_process_and_counts_as_a_crash() 
         await until(lambda: len(server.made) == 2 and supervisor.status.state is State.RUNNING)
         assert server.made[0].is_killed
         assert supervisor.status.last_error == "the worker lost its task: RuntimeError: a bug"
+        await supervisor.stop(1.0)
+
+    run(story)
+
+
+MB = 1 << 20
+
+
+def test_what_is_done_about_a_task_that_is_large_or_silent() -> None:
+    limits = Limits(memory=100 * MB, report=5.0, kill=20.0)
+    assert judge(limits, memory=100 * MB, silent=4.9)[0] is Action.NOTHING
+    assert judge(limits, memory=None, silent=5.0) == (Action.REPORT, "no progress for 5 s")
+    assert judge(limits, memory=MB, silent=20.0)[0] is Action.KILL
+    action, why = judge(limits, memory=101 * MB, silent=0.0)
+    assert action is Action.KILL
+    assert "held 101 MiB, task.memory.max.bytes is 100 MiB" in why
+    assert judge(NO_LIMITS, memory=1 << 50, silent=1e9)[0] is Action.NOTHING
+
+
+def test_a_silent_task_is_reported_with_its_place_until_it_goes_on() -> None:
+    async def story() -> None:
+        clock = ManualClock()
+        supervisor, server = supervised(RestartPolicy("crash"), Limits(report=60.0), clock)
+        supervisor.start(paused=False)
+        await until(lambda: supervisor.status.state is State.RUNNING)
+        clock.advance(61.0)
+        await until(lambda: "where" in server.made[0].told)
+        server.made[0].event("where", stack="File x, line 3")
+        assert supervisor.status.trace == "no progress for 61 s; it is in:\nFile x, line 3"
+        assert supervisor.status.state is State.RUNNING
+        server.made[0].event("progress", records=1, rate=2.0)
+        assert (supervisor.status.trace, supervisor.status.progress) == (None, {"rate": 2.0})
+        await supervisor.stop(1.0)
+
+    run(story)
+
+
+def test_a_task_that_stays_silent_is_killed_where_its_connector_wants_that() -> None:
+    async def story() -> None:
+        clock = ManualClock()
+        supervisor, server = supervised(RestartPolicy("crash", delay=0.001), Limits(kill=60.0), clock)
+        supervisor.start(paused=False)
+        await until(lambda: supervisor.status.state is State.RUNNING)
+        clock.advance(60.0)
+        await until(lambda: len(server.made) == 2)
+        assert "no progress for 60 s" in (supervisor.status.last_error or "")
         await supervisor.stop(1.0)
 
     run(story)
