@@ -231,6 +231,13 @@ def tail(
 def read(
     consumer: Consumer, begin: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int] | None
 ) -> Iterator[dict[str, Any]]:
+    """Yield the records of partitions from `begin` up to `end`, or for ever, as rows."""
+    return map(row, messages(consumer, begin, end))
+
+
+def messages(
+    consumer: Consumer, begin: Mapping[TopicPartition, int], end: Mapping[TopicPartition, int] | None
+) -> Iterator[Message]:
     """Yield the records of partitions from `begin` up to `end`, or for ever."""
     waiting = {one: offset for one, offset in begin.items() if end is None or offset < end[one]}
     if not waiting:
@@ -240,10 +247,10 @@ def read(
         for message in consumer.poll(POLL_RECORDS, POLL_TIMEOUT):
             one = TopicPartition(message.topic(), message.partition())
             if end is None:
-                yield row(message)
+                yield message
                 continue
             if message.offset() < end[one]:
-                yield row(message)
+                yield message
             if message.offset() >= end[one] - 1:
                 waiting.pop(one, None)
         if end is not None:

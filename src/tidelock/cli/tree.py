@@ -91,6 +91,19 @@ TREE: dict[str, Leaf | Branch] = {
             "delete": Leaf("Delete connectors; their offsets are kept.", "tidelock.cli.connect.delete"),
         },
     ),
+    "dlq": Branch(
+        "Dead letters: records that sink connectors left out.",
+        {
+            "ls": Leaf("List the dead letter queues of the worker's connectors.", "tidelock.cli.dlq.ls"),
+            "show": Leaf(
+                "Show the letters of a queue: where each came from, and what went wrong.",
+                "tidelock.cli.dlq.show",
+            ),
+            "replay": Leaf(
+                "Send the letters of a queue back to the topics they came from.", "tidelock.cli.dlq.replay"
+            ),
+        },
+    ),
     "service": Branch(
         "Services in the registry.",
         {

@@ -1,0 +1,1 @@
+"""Commands on dead letter queues: topics with the records that sink connectors left out."""
