@@ -28,6 +28,20 @@ class Shell:
         return json.loads(self._capsys.readouterr().out)
 
 
+def sink_of(topic: str, letters: str, out: Path) -> dict[str, str]:
+    return {
+        "connector.class": "FileStreamSink",
+        "topics": topic,
+        "file": str(out),
+        "key.converter": STRING,
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "value.converter.schemas.enable": "false",
+        "errors.tolerance": "all",
+        "errors.deadletterqueue.topic.name": letters,
+        "errors.deadletterqueue.context.headers.enable": "true",
+    }
+
+
 def test_letters_are_listed_shown_and_sent_back_once(
     tidelock_broker: BrokerProcess,
     tmp_path: Path,
@@ -39,17 +53,7 @@ def test_letters_are_listed_shown_and_sent_back_once(
     with Producer(tidelock_broker.bootstrap, name="tests") as producer:
         values = (GOOD, BAD, GOOD, BAD)
         producer.send_batch(topic, [Outgoing(b"k", value.encode(), [("own", b"h")]) for value in values])
-    config = {
-        "connector.class": "FileStreamSink",
-        "topics": topic,
-        "file": str(out),
-        "key.converter": STRING,
-        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
-        "value.converter.schemas.enable": "false",
-        "errors.tolerance": "all",
-        "errors.deadletterqueue.topic.name": letters,
-        "errors.deadletterqueue.context.headers.enable": "true",
-    }
+    config = sink_of(topic, letters, out)
     with Worker(tmp_path, {"bootstrap.servers": tidelock_broker.bootstrap}) as worker:
         monkeypatch.setenv("TIDELOCK_BOOTSTRAP", tidelock_broker.bootstrap)
         monkeypatch.setenv("TIDELOCK_CONNECT_URL", worker.url)
