@@ -19,7 +19,6 @@ BASE = {"connection.url": "jdbc:sqlite:x.db", "topic.prefix": "p", "mode": "bulk
         ({"mode": "incrementing", "query": "SELECT 1"}, ["incrementing.column.name"]),
         ({"query": "SELECT 1", "table.whitelist": "a"}, ["table.whitelist"]),
         ({"table.whitelist": "a", "table.blacklist": "b"}, ["table.blacklist"]),
-        ({"connection.url": "jdbc:oracle:thin:x"}, ["connection.url"]),
     ],
 )
 def test_combinations(changed: dict[str, str], keys: list[str]) -> None:
