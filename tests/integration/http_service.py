@@ -1,6 +1,7 @@
 """A small service for the tests of calls, a process of its own: `python -m tests.integration.http_service`.
 
-It prints its port, serves until it is killed, and shows in its answers what it saw.
+It prints its port, serves until it is killed, and shows in its answers what it saw. Arguments: a port (0 for
+a free one), and the URL of a registry if it shall register itself.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 import msgspec
 from starlette.applications import Starlette
 
-from tidelock import http
+from tidelock import http, web
 from tidelock.http.middleware import DeadlineMiddleware
 from tidelock.http.serve import mount
 from tidelock.runtime import bind_loopback
@@ -131,7 +132,12 @@ def main() -> None:
     app = Starlette()
     mount(app, OrdersHere(port))
     print(port, flush=True)  # noqa: T201  this is how the parent learns the port
-    config = uvicorn.Config(DeadlineMiddleware(app), log_level="warning", access_log=False, lifespan="off")
+    served: web.AsgiApp = DeadlineMiddleware(app)
+    if len(sys.argv) > 2:
+        served = http.register(app, "order-service", port=port, registry=sys.argv[2])
+    config = uvicorn.Config(
+        served, log_level="warning", access_log=False, lifespan="on" if len(sys.argv) > 2 else "off"
+    )
     uvicorn.Server(config).run(sockets=[sock])
 
 

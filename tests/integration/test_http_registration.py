@@ -17,6 +17,7 @@ from tidelock import http
 from tidelock.discovery.client import DiscoveryClient
 from tidelock.discovery.server import RegistryServer
 from tidelock.discovery.settings import DiscoverySettings, InstanceSettings, RegistrySettings
+from tidelock.http import telling
 from tidelock.http.local import LocalFirst
 from tidelock.http.serve import mount
 from tidelock.runtime import SystemClock, bind_loopback
@@ -203,5 +204,32 @@ def test_a_fixed_address_needs_no_registry() -> None:
         source = LocalFirst(SystemClock(), {"TIDELOCK_SERVICES_HELLO_SERVICE": url})
         async with served(starlette_app(), sock), http.Client(source) as client:
             assert await client.connect(Hello).hello("bob") == "hello bob"
+
+    asyncio.run(run())
+
+
+def test_a_registered_application_tells_whom_it_calls(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "INTERVAL", 0.05)
+
+    async def run() -> None:
+        async with registry() as url:
+            there, here = bind_loopback(0), bind_loopback(0)
+            called = http.register(
+                starlette_app(), "hello-service", port=there.getsockname()[1], registry=url
+            )
+            caller = http.register(starlette_app(), "front-service", port=here.getsockname()[1], registry=url)
+            source = LocalFirst(SystemClock(), {"EUREKA_CLIENT_SERVICEURL_DEFAULTZONE": url})
+            async with served(called, there), served(caller, here), http.Client(source) as client:
+
+                async def edges() -> set[tuple[str, str, str]]:
+                    with contextlib.suppress(http.NoInstance):
+                        await client.connect(Hello).hello("ann")
+                    answer = await client.get(f"{url}calls")
+                    found = {(one["caller"], one["callee"], one["method"]) for one in answer.json()["calls"]}
+                    wanted = {("FRONT-SERVICE", "HELLO-SERVICE", "GET /hello/{name}")}
+                    return found if wanted <= found else set()
+
+                await eventually_async(edges)
+            await source.close()
 
     asyncio.run(run())

@@ -18,6 +18,7 @@ from tidelock.discovery.instance import Instance
 from tidelock.discovery.settings import DEFAULT_URL, DiscoverySettings
 from tidelock.errors import UnreachableError
 from tidelock.http.source import EnvironmentSource
+from tidelock.http.telling import Suspecting
 from tidelock.runtime import Clock, environment
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class LocalFirst:
         self._variables = environment() if variables is None else variables
         self._fixed = EnvironmentSource(self._variables)
         self._registry: DiscoveryClient | None = None
+        self._suspecting: Suspecting | None = None
         self._starting = asyncio.Lock()
 
     def instances(self, app: str) -> Sequence[Instance]:
@@ -73,11 +75,16 @@ class LocalFirst:
             registry = DiscoveryClient(DiscoverySettings.parse({ZONE_KEY: url}), clock=self._clock)
             await registry.start()
             self._registry = registry
+            self._suspecting = Suspecting(registry)
+            self._suspecting.start()
             log.info("instances come from the registry at %s", url, extra={"why": why})
 
     async def close(self) -> None:
         """Stop the registry's client, if one was started."""
         registry, self._registry = self._registry, None
+        suspecting, self._suspecting = self._suspecting, None
+        if suspecting is not None:
+            await suspecting.stop()
         if registry is not None:
             await registry.stop()
 

@@ -5,6 +5,7 @@
    does not tell the application which port it got.
 3. When the server shuts down, the lease is cancelled. Callers that come between the closing of the port and
    the news are refused, which their clients know how to handle: nothing was sent.
+4. Meanwhile the registry is told every ten seconds whom this process calls, for its page.
 
 `/actuator/health` and `/actuator/info` answer in Spring's layout, and the caller's deadline is kept
 (`middleware`). This is a shell: it may use discovery.client and reads the environment through runtime.
@@ -26,7 +27,8 @@ from tidelock.discovery.settings import DiscoverySettings, InstanceSettings
 from tidelock.errors import TidelockError, UsageError
 from tidelock.http.local import ZONE_KEY, accepts, registry_url
 from tidelock.http.middleware import JSON, DeadlineMiddleware, TraceMiddleware
-from tidelock.runtime import environment
+from tidelock.http.telling import Telling
+from tidelock.runtime import SystemClock, environment
 from tidelock.web import AsgiApp, Message, Receive, Scope, Send, send_reply
 
 if TYPE_CHECKING:
@@ -93,6 +95,7 @@ class Registered:
         self._client: DiscoveryClient | None = None
         self._instance: Instance | None = None
         self._rising: asyncio.Task[None] | None = None
+        self._telling: Telling | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
@@ -153,6 +156,8 @@ class Registered:
         instance = self._options.instance.instance(self._options.name, port, status=Status.STARTING)
         self._instance = instance
         self._rising = asyncio.create_task(self._rise(client, instance), name=f"{instance.app} registration")
+        self._telling = Telling(client, instance, SystemClock())
+        self._telling.start()
         return {"type": "lifespan.startup.complete"}
 
     async def _rise(self, client: DiscoveryClient, instance: Instance) -> None:
@@ -177,11 +182,14 @@ class Registered:
     async def _stopped(self) -> None:
         client, self._client = self._client, None
         rising, self._rising = self._rising, None
+        telling, self._telling = self._telling, None
         if self._instance is not None:
             self._instance = msgspec.structs.replace(self._instance, status=Status.OUT_OF_SERVICE)
         if rising is not None:
             rising.cancel()
             await asyncio.gather(rising, return_exceptions=True)
+        if telling is not None:
+            await telling.stop()
         if client is not None:
             await client.stop()
 
