@@ -36,7 +36,7 @@ class Noticed:
     Args:
         calls: that were made.
         failed: calls that failed, and why.
-        refused: when calls ended that had first tried the dead instance.
+        refused: when calls began that tried the dead instance first, or were under way there.
         told: when the last watcher knew; None without watchers.
         gone: when the registry had removed it; None if it did not within the time, or is down.
     """
@@ -130,7 +130,7 @@ async def _killed(scene: Scene, client: http.Client, everyone: list[DiscoveryCli
 
     def note(event: http.Called) -> None:
         if event.attempts > 1:
-            noticed.refused.append(time.monotonic() - killed_at)
+            noticed.refused.append(max(0.0, time.monotonic() - event.seconds - killed_at))
         if event.error is not None or (event.status or 0) >= 500:
             noticed.failed.append(f"{event.error} {event.status}")
 

@@ -20,7 +20,7 @@ from tidelock.discovery.codec.fields import instance_from
 from tidelock.discovery.instance import Instance, Status
 from tidelock.runtime import bind_loopback
 
-pytestmark = pytest.mark.needs_spring
+pytestmark = [pytest.mark.needs_spring, pytest.mark.timeout(400)]  # Java's start on a busy machine
 
 
 @pytest.fixture(scope="module")
