@@ -10,7 +10,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from confluent_kafka import Consumer, Producer, TopicPartition
+from confluent_kafka import Consumer, KafkaError, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.support.waiting import eventually
@@ -135,8 +135,10 @@ def create(bootstrap: str) -> None:
     admin.create_topics([NewTopic(TOPIC, PARTITIONS, 1)])[TOPIC].result(30)
 
 
-def read_all(bootstrap: str, is_known: Callable[[int], bool] = lambda index: True) -> dict[Place, bytes]:
-    """Everything that is served of the topic, by place; checksums are checked.
+def read_all(
+    bootstrap: str, is_known: Callable[[int], bool] = lambda index: True
+) -> tuple[dict[Place, bytes], list[str]]:
+    """Everything that is served of the topic, by place, and which checksums were wrong.
 
     Args:
         bootstrap: of the broker.
@@ -154,6 +156,7 @@ def read_all(bootstrap: str, is_known: Callable[[int], bool] = lambda index: Tru
         }
     )
     found: dict[Place, bytes] = {}
+    bad: list[str] = []
     ended: set[int] = set()
     wanted = [index for index in range(PARTITIONS) if is_known(index)]
 
@@ -161,8 +164,10 @@ def read_all(bootstrap: str, is_known: Callable[[int], bool] = lambda index: Tru
         for message in consumer.consume(2000, 0.5):
             if message.error() is None:
                 found[message.partition(), message.offset()] = message.value()[: -len(FILLING)]
-            else:
+            elif message.error().code() == KafkaError._PARTITION_EOF:
                 ended.add(message.partition())
+            else:
+                bad.append(str(message.error()))
         return len(ended) == len(wanted)
 
     try:
@@ -170,4 +175,4 @@ def read_all(bootstrap: str, is_known: Callable[[int], bool] = lambda index: Tru
         eventually(all_is_read, 60.0, interval=0)
     finally:
         consumer.close()
-    return found
+    return found, bad

@@ -1,7 +1,7 @@
 """Runs one broker in a process of its own: `python -m tests.support.run_broker KEY=VALUE...`.
 
-With `--uvloop` it runs on uvloop, with `--synced` it writes down what it syncs. Prints the bootstrap address
-once it accepts; stops on SIGTERM.
+With `--uvloop` it runs on uvloop; with `--synced` it writes down what it syncs, and makes recovery
+checkpoints often. Prints the bootstrap address once it accepts; stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import sys
 
 from tests.support.synced import SyncedFiles
 from tidelock.broker import server
+from tidelock.broker.log import stored_log
 from tidelock.broker.server import Broker
 from tidelock.broker.settings import BrokerSettings
 from tidelock.runtime import run_services
@@ -27,6 +28,7 @@ def main() -> None:
     if "--synced" in arguments:
         arguments.remove("--synced")
         server.RealFiles = SyncedFiles  # type: ignore[misc]  # the one place where a broker makes its files
+        stored_log.RESUME_EVERY_BYTES = 1 << 16
     given = dict(argument.split("=", 1) for argument in arguments)
     broker = Broker(BrokerSettings.parse(given))
 

@@ -24,8 +24,9 @@ from tidelock.broker.log.files import Files, replace
 class Dirty:
     """One partition's part of a flush: after syncing `paths`, everything below `up_to` is durable.
 
-    `sealed`: there is more to it than the file being appended to. `origin` tells whose part it is: a name may
-    belong to another partition by the time the flush ends.
+    `sealed`: there is more to it than the file being appended to. `resume` is the recovery checkpoint, path
+    and content, that holds from then on. `origin` tells whose part it is: a name may belong to another
+    partition by the time the flush ends.
     """
 
     key: PartitionKey
@@ -33,6 +34,7 @@ class Dirty:
     up_to: int
     sealed: bool
     origin: Unflushed = field(repr=False, compare=False)
+    resume: tuple[str, bytes] | None = None
 
     def sync(self, files: Files) -> None:
         """Sync every path; one that was deleted meanwhile has nothing left to lose.
@@ -45,6 +47,16 @@ class Dirty:
                 files.sync(path)
             except FileNotFoundError:
                 continue
+
+    def write_resume(self, files: Files) -> None:
+        """Write the recovery checkpoint, once `sync` has succeeded; it need not be durable.
+
+        Raises:
+            OSError: the old one stays, or none.
+        """
+        if self.resume is not None:
+            path, content = self.resume
+            replace(files, path, content, durable=False)
 
 
 class Unflushed:
@@ -103,6 +115,11 @@ class FlushJob:
                 part.sync(self.files)
             except OSError as error:
                 self.failures[part.key] = error
+                continue
+            try:
+                part.write_resume(self.files)
+            except OSError as error:
+                self.checkpoint_failure = error
         if self.recovery_points is not None:
             try:
                 self._write_checkpoint(self.recovery_points)

@@ -2,9 +2,9 @@
 
 After a crash every batch from the segment that holds the recovery point on is checked. Behind the recovery
 point the first bad byte is a write that never finished: the log is cut there, and says so. Before it the
-bytes had been made durable, so a bad one is damage: the partition stays closed and untouched
-(`CorruptLog`). While scanning, indexes, producer state and leader epochs are built by the same `account`,
-`note`, `end` and `assign` that an append uses.
+bytes had been made durable, so a bad one is damage: the partition stays closed and untouched (`CorruptLog`).
+A recovery checkpoint lets the scan begin inside a segment. While scanning, indexes, producer state and leader
+epochs are built by the same `account`, `note`, `end` and `assign` that an append uses.
 
 May import segments, producer state, epochs and the `Files` seam. Invariant: but for a compaction that was
 committed, which is completed first, nothing is changed on disk until the scan has shown that no byte before
@@ -22,8 +22,9 @@ from tidelock.broker.log import swap
 from tidelock.broker.log.epochs import LeaderEpochs
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import TEMPORARY, Files, read_all
-from tidelock.broker.log.producer_state import ProducerBatch, ProducerState, last_sequence_of
-from tidelock.broker.log.scan import LENGTH_OVERHEAD, Header, Scan
+from tidelock.broker.log.producer_state import MAX_SEQUENCE, NO_SEQUENCE, ProducerState
+from tidelock.broker.log.resume import RESUME_FILE, Resume
+from tidelock.broker.log.scan import LENGTH_OVERHEAD, MAX_RELATIVE_OFFSET, Header, Scan
 from tidelock.broker.log.segment import Segment, name_of
 from tidelock.broker.log.settings import LogSettings
 from tidelock.broker.log.transactions import TXN_INDEX, Marker, TransactionIndex, read_marker
@@ -93,6 +94,8 @@ class Recovery:
         swap.complete(files, folder)
         self._names = files.list(folder)
         self._found = Recovered()
+        self._durable = start.recovery_point
+        self._gaps = settings.compacts or start.compacted
 
     def run(self) -> Recovered:
         """See `recover`."""
@@ -142,16 +145,20 @@ class Recovery:
     def _scan(self) -> None:
         found = self._found
         epochs = self._read_epochs()
-        first = self._first_to_scan() if epochs is not None else 0
-        first = next((number for number in range(first) if not self._load_aborted(number)), first)
-        first = self._load_producers(first)
         found.epochs = epochs or LeaderEpochs()
-        found.log_end_offset = self._start.log_start_offset
-        if found.segments:
-            found.log_end_offset = found.segments[first].base_offset
+        resume = self._read_resume()
+        first = self._resumed(resume) if resume is not None and epochs is not None else None
+        if first is None:
+            resume = None
+            first = self._first_to_scan() if epochs is not None else 0
+            first = next((number for number in range(first) if not self._load_aborted(number)), first)
+            first = self._load_producers(first)
+            found.log_end_offset = self._start.log_start_offset
+            if found.segments:
+                found.log_end_offset = found.segments[first].base_offset
         for number in range(first, len(found.segments)):
             segment = found.segments[number]
-            problem, position = self._scan_segment(segment)
+            problem, position = self._scan_segment(segment, resume if number == first else None)
             if problem is not None:
                 self._cut(number, position, problem)
                 break
@@ -162,16 +169,49 @@ class Recovery:
 
     def _require_durable_part(self) -> None:
         found = self._found
-        if found.log_end_offset < self._start.recovery_point:
+        if found.log_end_offset < self._durable:
             raise CorruptLog(
-                f"it ends at {found.log_end_offset}, but {self._start.recovery_point} had been made durable",
+                f"it ends at {found.log_end_offset}, but {self._durable} had been made durable",
                 path=self._folder,
                 position=0,
             )
 
     def _first_to_scan(self) -> int:
-        below = [segment.base_offset <= self._start.recovery_point for segment in self._found.segments]
+        below = [segment.base_offset <= self._durable for segment in self._found.segments]
         return max(sum(below) - 1, 0)
+
+    def _read_resume(self) -> Resume | None:
+        """Return the recovery checkpoint if it is of this partition and of a segment that is there."""
+        if RESUME_FILE not in self._names:
+            return None
+        resume = Resume.from_bytes(read_all(self._files, f"{self._folder}/{RESUME_FILE}"))
+        if resume is None or resume.topic_id != self._start.topic_id:
+            return None
+        if resume.base_offset not in [segment.base_offset for segment in self._found.segments]:
+            return None
+        self._durable = max(self._durable, resume.offset)
+        return resume
+
+    def _resumed(self, resume: Resume) -> int | None:
+        """Take over what a checkpoint says; returns its segment's number, or None to scan without it.
+
+        A segment that the cleaner may have rewritten has other positions now; the last one it leaves alone.
+        """
+        found = self._found
+        number = [segment.base_offset for segment in found.segments].index(resume.base_offset)
+        segment, is_last = found.segments[number], number + 1 == len(found.segments)
+        if self._gaps and not is_last:
+            return None
+        if segment.size < resume.position or number < self._first_to_scan():
+            return None
+        producers = ProducerState.from_snapshot(resume.producers)
+        if producers is None or not all(map(self._load_aborted, range(number))):
+            return None
+        if not segment.resume(resume):
+            return None
+        found.producers = producers
+        found.log_end_offset = resume.offset
+        return number
 
     def _load_producers(self, first: int) -> int:
         """Load the producer snapshot at a segment's start; without one the scan must begin further back."""
@@ -195,17 +235,22 @@ class Recovery:
         last = number + 1 == len(segments)
         return segments[number].load_aborted(MAX_OFFSET if last else segments[number + 1].base_offset)
 
-    def _scan_segment(self, segment: Segment) -> tuple[str | None, int]:
+    def _scan_segment(self, segment: Segment, resume: Resume | None) -> tuple[str | None, int]:
         found = self._found
-        gaps = self._settings.compacts or self._start.compacted
+        gaps = self._gaps
         expected = found.log_end_offset
-        if segment.base_offset < expected or (segment.base_offset > expected and not gaps):
-            return f"offsets {expected} to {segment.base_offset} are missing", 0
-        size = segment.size
+        size = self._files.size(segment.path)
+        if resume is None:
+            if segment.base_offset < expected or (segment.base_offset > expected and not gaps):
+                return f"offsets {expected} to {segment.base_offset} are missing", 0
+            segment.reset()
+            segment.aborted = TransactionIndex()
         epoch = found.epochs.epoch_at(expected - 1)
-        scan = Scan(self._files, segment.path, size, segment.base_offset, gaps=gaps, epoch=epoch)
-        segment.reset()
-        segment.aborted = TransactionIndex()
+        scan = Scan(
+            self._files, segment.path, size, max(expected, segment.base_offset), gaps=gaps, epoch=epoch
+        )
+        scan.position = begun = segment.size
+        scan.last_possible = segment.base_offset + MAX_RELATIVE_OFFSET
         for position, header in scan:
             segment.account(header[1] + LENGTH_OVERHEAD, header[0] + header[6], header[8])
             if header[2] != epoch:
@@ -214,12 +259,11 @@ class Recovery:
             if header[9] >= 0:
                 self._note(segment, position, header)
         found.log_end_offset = max(scan.expected_offset, segment.base_offset)
-        found.scanned_bytes += size
+        found.scanned_bytes += size - begun
         return scan.problem, scan.position
 
     def _note(self, segment: Segment, position: int, header: Header) -> None:
-        base_offset, attributes, delta = header[0], header[5], header[6]
-        producer_id, epoch, first_sequence = header[9], header[10], header[11]
+        base_offset, _, _, _, _, attributes, delta, _, _, producer_id, epoch, first_sequence, count = header
         producers = self._found.producers
         if attributes & CONTROL:
             marker = _marker_in(segment.batch(position, header))
@@ -229,17 +273,17 @@ class Recovery:
                 if aborted is not None:
                     segment.aborted.append(aborted)
             return
-        last_sequence = last_sequence_of(first_sequence, delta)
-        batch = ProducerBatch(first_sequence, last_sequence, base_offset, base_offset + delta)
+        last_sequence = (first_sequence + delta) & MAX_SEQUENCE if first_sequence >= 0 else NO_SEQUENCE
+        batch = first_sequence, last_sequence, base_offset, base_offset + delta
         # Compaction may keep an empty batch for its sequence when the transaction's marker is gone.
-        transactional = bool(attributes & TRANSACTIONAL) and header[12] > 0
+        transactional = bool(attributes & TRANSACTIONAL) and count > 0
         producers.note(producer_id, epoch, batch, self._now_ms, transactional)
 
     def _cut(self, number: int, position: int, problem: str) -> None:
         """End the log at a bad byte, unless it lies where every byte had been made durable."""
         found = self._found
         segment = found.segments[number]
-        if found.log_end_offset < self._start.recovery_point:
+        if found.log_end_offset < self._durable:
             raise CorruptLog(problem, path=segment.path, position=position)
         found.problem = f"{segment.path}, byte {position}: {problem}"
         for later in reversed(found.segments[number + 1 :]):

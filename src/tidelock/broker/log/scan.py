@@ -40,7 +40,7 @@ class Scan:
         position: where to begin; after the pass, the end of the last good batch.
         epoch: leader epochs must not fall below this one; follows the batches.
 
-    `problem` is None while everything was good up to `end`.
+    `problem` is None while everything was good up to `end`; no batch may end behind `last_possible`.
     """
 
     files: Files
@@ -51,10 +51,10 @@ class Scan:
     position: int = 0
     epoch: int = -1
     problem: str | None = field(default=None, init=False)
-    _last_possible: int = field(init=False)
+    last_possible: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self._last_possible = self.expected_offset + MAX_RELATIVE_OFFSET
+        self.last_possible = self.expected_offset + MAX_RELATIVE_OFFSET
 
     def __iter__(self) -> Iterator[tuple[int, Header]]:
         """Yield (position, header fields) of each good batch."""
@@ -69,30 +69,29 @@ class Scan:
 
     def _batches_in(self, piece: bytes, start: int) -> Iterator[tuple[int, Header]]:
         view, at, limit = memoryview(piece), 0, len(piece)
-        unpack, checksum = HEADER.unpack_from, crc32c
-        while limit - at >= HEADER.size:
+        unpack, checksum, head, gaps = HEADER.unpack_from, crc32c, HEADER.size, self.gaps
+        while limit - at >= head:
             header = unpack(piece, at)
-            size = header[1] + LENGTH_OVERHEAD
-            if limit - at < size <= self.end - start - at and header[3] == MAGIC:
+            base_offset, size = header[0], header[1] + LENGTH_OVERHEAD
+            stop = at + size
+            if limit < stop <= self.end - start and header[3] == MAGIC:
                 return  # goes on behind this piece
-            if not self._is_due(header, size) or checksum(view[at + CRC_START : at + size]) != header[4]:
+            expected = self.expected_offset
+            if not (
+                (base_offset == expected or (gaps and base_offset > expected))
+                and size >= head
+                and header[3] == MAGIC
+                and header[2] >= self.epoch
+                and 0 <= header[6] <= self.last_possible - base_offset
+                and checksum(view[at + CRC_START : stop]) == header[4]
+            ):
                 self.problem = self._describe(header, size, self.end - start - at)
                 return
-            self.expected_offset = header[0] + header[6] + 1
+            self.expected_offset = base_offset + header[6] + 1
             self.epoch = header[2]
-            at += size
-            self.position = start + at
-            yield start + at - size, header
-
-    def _is_due(self, header: Header, size: int) -> bool:
-        base_offset = header[0]
-        return (
-            size >= HEADER.size
-            and header[3] == MAGIC
-            and (base_offset == self.expected_offset or (self.gaps and base_offset > self.expected_offset))
-            and header[2] >= self.epoch
-            and 0 <= header[6] <= self._last_possible - base_offset
-        )
+            self.position = start + stop
+            yield start + at, header
+            at = stop
 
     def _size_of_next(self, piece: bytes) -> int:
         """How much to read so that the batch at `position` is whole; sets `problem` when it cannot be."""
@@ -108,6 +107,9 @@ class Scan:
             return f"magic {header[3]} instead of {MAGIC}"
         if size < HEADER.size or size > left:
             return f"a batch of {size} bytes where {left} are left"
-        if not self._is_due(header, size):
+        missing = header[0] - self.expected_offset
+        if missing < 0 or (missing and not self.gaps) or header[2] < self.epoch:
             return f"offset {header[0]} (leader epoch {header[2]}) instead of {self.expected_offset}"
+        if not 0 <= header[6] <= self.last_possible - header[0]:
+            return f"{header[6] + 1} offsets in the batch at offset {header[0]}"
         return f"checksum mismatch in the batch at offset {header[0]}"

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from tidelock.broker.log.errors import CorruptLog
 from tidelock.broker.log.files import File, Files, read_all, replace
 from tidelock.broker.log.index import TIME_ENTRY, OffsetIndex, TimeIndex
+from tidelock.broker.log.resume import Resume
 from tidelock.broker.log.scan import LENGTH_OVERHEAD, MAGIC, MAX_RELATIVE_OFFSET, Header, Scan
 from tidelock.broker.log.transactions import TXN_INDEX, TransactionIndex
 from tidelock.protocol.records import HEADER
@@ -124,6 +125,35 @@ class Segment:
             self._unindexed = 0
         self._unindexed += size
         self.size = position + size
+
+    def checkpoint(self, topic_id: bytes, end_offset: int, producers: bytes) -> Resume:
+        """Return what is known of the segment being appended to, for the next start."""
+        return Resume(
+            topic_id,
+            self.base_offset,
+            end_offset,
+            self.size,
+            self._unindexed,
+            self._max_timestamp,
+            self._max_timestamp_offset,
+            self._index.to_bytes(),
+            self._time_index.to_bytes(),
+            self.aborted.to_bytes(),
+            producers,
+        )
+
+    def resume(self, found: Resume) -> bool:
+        """Be as a checkpoint says, whose end is the end for now; False when it says what cannot be."""
+        index = OffsetIndex.from_bytes(self.base_offset, found.offset_index, found.position)
+        time_index = TimeIndex.from_bytes(self.base_offset, found.time_index)
+        aborted = TransactionIndex.from_bytes(found.aborted, self.base_offset, found.offset)
+        if index is None or time_index is None or aborted is None:
+            return False
+        self.reset()
+        self._index, self._time_index, self.aborted = index, time_index, aborted
+        self.size, self._unindexed = found.position, found.unindexed
+        self._max_timestamp, self._max_timestamp_offset = found.max_timestamp, found.max_timestamp_offset
+        return True
 
     def reset(self) -> None:
         """Begin accounting from an empty segment."""

@@ -11,6 +11,7 @@ batches that were written in full.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace as replace_fields
 
 from tidelock.broker.log import swap
 from tidelock.broker.log.checkpoint import PartitionKey
@@ -19,6 +20,7 @@ from tidelock.broker.log.files import Files, replace
 from tidelock.broker.log.flush import Dirty, Unflushed
 from tidelock.broker.log.producer_state import ProducerState
 from tidelock.broker.log.recovery import EPOCHS_FILE, Recovered, Start
+from tidelock.broker.log.resume import RESUME_FILE
 from tidelock.broker.log.scan import MAX_RELATIVE_OFFSET
 from tidelock.broker.log.segment import Segment, name_of
 from tidelock.broker.log.segments import Segments
@@ -27,6 +29,10 @@ from tidelock.broker.log.troubles import FULL, Troubles
 from tidelock.protocol.error_codes import KafkaStorageError
 
 DELETED_SUFFIX = "-delete"
+# A recovery checkpoint is due when the active segment has grown by this much, and by this many times the
+# checkpoint's own size: it then costs a few percent of what is written, and a scan reads about as much.
+RESUME_EVERY_BYTES = 4 << 20
+RESUME_EVERY_SIZES = 16
 
 
 class StoredLog:
@@ -50,6 +56,7 @@ class StoredLog:
         self._files = files
         self._segments = Segments(found.segments)
         self._active = self._segments.active
+        self._resume_due_at = RESUME_EVERY_BYTES
         self._producers: ProducerState = found.producers
         self._epochs: LeaderEpochs = found.epochs
         self._epochs_dirty = self._epochs.assign(self.leader_epoch, self.log_end_offset)
@@ -132,6 +139,7 @@ class StoredLog:
         new.activate()
         self._segments.begin(new)
         self._active = new
+        self._resume_due_at = RESUME_EVERY_BYTES
         self._max_offset = new.base_offset + MAX_RELATIVE_OFFSET
         self._unflushed.add(*written, self.folder)
         self._roll_at_ms = -1
@@ -223,13 +231,24 @@ class StoredLog:
         """Write down what must be synced now; None when there is nothing. See tidelock.broker.log.flush.
 
         Args:
-            sealed_only: leave out what lies in the active segment (flush policy `os`).
+            sealed_only: leave out what lies in the active segment (flush policy `os`), unless a recovery
+                checkpoint is due.
         """
         if self.offline:
             return None
+        active = self._active
+        if active.size >= self._resume_due_at:
+            dirty = self._unflushed.take(active.path, self.log_end_offset)
+            return dirty and replace_fields(dirty, resume=self._resume())
         if sealed_only:
-            return self._unflushed.take(None, self._active.base_offset)
-        return self._unflushed.take(self._active.path, self.log_end_offset)
+            return self._unflushed.take(None, active.base_offset)
+        return self._unflushed.take(active.path, self.log_end_offset)
+
+    def _resume(self) -> tuple[str, bytes]:
+        snapshot = self._producers.to_snapshot()
+        content = self._active.checkpoint(self.topic_id, self.log_end_offset, snapshot).to_bytes()
+        self._resume_due_at = self._active.size + max(RESUME_EVERY_BYTES, RESUME_EVERY_SIZES * len(content))
+        return f"{self.folder}/{RESUME_FILE}", content
 
     def has_begun(self, dirty: Dirty) -> bool:
         """Whether it was this log that began a flush, not an earlier one of the same name."""

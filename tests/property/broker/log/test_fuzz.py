@@ -19,6 +19,7 @@ from tidelock.broker.log.files import read_all
 from tidelock.broker.log.index import OffsetIndex, TimeIndex
 from tidelock.broker.log.logs import read_topic_id
 from tidelock.broker.log.producer_state import ProducerState
+from tidelock.broker.log.resume import Resume
 from tidelock.broker.log.transactions import AbortedTransaction, TransactionIndex, read_marker
 from tidelock.protocol.error_codes import CorruptMessage, InvalidRecord, KafkaError
 from tidelock.protocol.records import ABORT, Producer, build_control_batch, iter_batches
@@ -123,6 +124,7 @@ def test_small_readers_take_anything(data: bytes) -> None:
     OffsetIndex.from_bytes(5, data, 1_000)
     TimeIndex.from_bytes(5, data)
     ProducerState.from_snapshot(data)
+    Resume.from_bytes(data)
     LeaderEpochs.from_bytes(data)
     read_lines(data)
     read_marks(data)
