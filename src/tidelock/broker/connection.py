@@ -199,7 +199,7 @@ class Connection(asyncio.BufferedProtocol):
     def send(self, chunks: Chunks) -> None:
         """Write a reply."""
         transport = self.transport
-        if transport is None:
+        if transport is None or transport.is_closing():  # its peer is gone; asyncio would complain in the log
             return
         if len(chunks) == 1:
             transport.write(chunks[0])

@@ -17,7 +17,7 @@ from tidelock.broker.metadata import OFFSETS_TOPIC, TRANSACTIONS_TOPIC
 from tidelock.broker.state import BrokerState
 from tidelock.broker.transactions.coordinator import TransactionCoordinator
 from tidelock.broker.transactions.records import decode as decode_transaction
-from tidelock.protocol.records import BatchHeader, iter_batches, iter_records
+from tidelock.protocol.records import BatchHeader, Record, iter_batches, iter_records
 
 READ_BACK_BYTES = 1 << 20
 
@@ -43,17 +43,32 @@ def _own(state: BrokerState, topic: str) -> Partition | None:
 
 
 def _read_groups(partition: Partition, groups: GroupCoordinator) -> None:
+    """Apply what the last record of each key says, in the order of these records; most are replaced ones."""
+    latest: dict[bytes, Record] = {}
     for data, header, position in _batches(partition):
         if header.is_control:
+            _apply(latest, groups)
             found = read_marker(data[position : position + header.size])
             if found is not None:
                 groups.end_transaction(header.producer_id, found[0])
-            continue
-        producer_id = header.producer_id if header.is_transactional else -1
-        for record in iter_records(data, position):
-            change = decode_group(record.key or b"", record.value)
-            if change is not None:
-                groups.apply(change, record.offset, producer_id)
+        elif header.is_transactional:
+            _apply(latest, groups)
+            for record in iter_records(data, position):
+                _apply({b"": record}, groups, header.producer_id)
+        else:
+            for record in iter_records(data, position):
+                key = record.key or b""
+                latest.pop(key, None)
+                latest[key] = record
+    _apply(latest, groups)
+
+
+def _apply(records: dict[bytes, Record], groups: GroupCoordinator, producer_id: int = -1) -> None:
+    for record in records.values():
+        change = decode_group(record.key or b"", record.value)
+        if change is not None:
+            groups.apply(change, record.offset, producer_id)
+    records.clear()
 
 
 def _read_transactions(partition: Partition, transactions: TransactionCoordinator) -> None:

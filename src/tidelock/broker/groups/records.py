@@ -21,6 +21,7 @@ OFFSET_KEY, GROUP_KEY = 1, 2
 LONGEST_TEXT_BYTES = 0x7FFF
 """Requests can carry longer names than the records, whose lengths have two bytes."""
 _OFFSET_VALUE = struct.Struct(">hqi")
+_SHORT, _INT, _LONG = struct.Struct(">h"), struct.Struct(">i"), struct.Struct(">q")
 
 
 class CorruptGroupRecord(TidelockError):
@@ -143,9 +144,9 @@ def decode(key: bytes, value: bytes | None) -> GroupRecord | None:
 
 
 def _decode(key: _Reader, value: bytes | None) -> GroupRecord | None:
-    kind = key.number(">h")
+    kind = key.number(_SHORT)
     if kind in (0, OFFSET_KEY):
-        group, topic, partition = key.text(), key.text(), key.number(">i")
+        group, topic, partition = key.text(), key.text(), key.number(_INT)
         if value is None:
             return OffsetForgotten(group, topic, partition)
         return _read_offset(group, topic, partition, _Reader(value))
@@ -156,21 +157,21 @@ def _decode(key: _Reader, value: bytes | None) -> GroupRecord | None:
 
 
 def _read_offset(group: str, topic: str, partition: int, value: _Reader) -> OffsetCommitted:
-    version = value.number(">h")
+    version = value.number(_SHORT)
     if version not in (0, 1, 2, 3):
         raise ValueError(f"OffsetCommitValue version {version}")
-    offset = value.number(">q")
-    epoch = value.number(">i") if version >= 3 else -1
-    return OffsetCommitted(group, topic, partition, offset, epoch, value.text(), value.number(">q"))
+    offset = value.number(_LONG)
+    epoch = value.number(_INT) if version >= 3 else -1
+    return OffsetCommitted(group, topic, partition, offset, epoch, value.text(), value.number(_LONG))
 
 
 def _read_group(group: str, value: _Reader) -> GroupChanged:
-    version = value.number(">h")
+    version = value.number(_SHORT)
     if version not in (0, 1, 2, 3):
         raise ValueError(f"GroupMetadataValue version {version}")
-    protocol_type, generation = value.text(), value.number(">i")
+    protocol_type, generation = value.text(), value.number(_INT)
     protocol, leader = value.optional_text(), value.optional_text()
-    state_ms = value.number(">q") if version >= 2 else -1
+    state_ms = value.number(_LONG) if version >= 2 else -1
     members = tuple(_read_member(value, version) for _ in range(value.count()))
     return GroupChanged(group, protocol_type, generation, protocol, leader, state_ms, members)
 
@@ -179,8 +180,8 @@ def _read_member(value: _Reader, version: int) -> MemberImage:
     member_id = value.text()
     instance_id = value.optional_text() if version >= 3 else None
     client_id, client_host = value.text(), value.text()
-    rebalance = value.number(">i") if version >= 1 else -1
-    session = value.number(">i")
+    rebalance = value.number(_INT) if version >= 1 else -1
+    session = value.number(_INT)
     if rebalance < 0:
         rebalance = session
     subscription, assignment = value.blob(), value.blob()
@@ -198,13 +199,13 @@ class _Reader:
         self.data = data
         self.position = 0
 
-    def number(self, form: str) -> int:
-        found: int = struct.unpack_from(form, self.data, self.position)[0]
-        self.position += struct.calcsize(form)
+    def number(self, form: struct.Struct) -> int:
+        found: int = form.unpack_from(self.data, self.position)[0]
+        self.position += form.size
         return found
 
     def count(self) -> int:
-        found = self.number(">i")
+        found = self.number(_INT)
         if found < 0 or found > len(self.data):
             raise ValueError(f"{found} elements in {len(self.data)} bytes")
         return found
@@ -219,7 +220,7 @@ class _Reader:
         return found
 
     def optional_text(self) -> str | None:
-        length = self.number(">h")
+        length = self.number(_SHORT)
         return None if length < 0 else self._take(length).decode()
 
     def _take(self, length: int) -> bytes:
