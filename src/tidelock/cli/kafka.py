@@ -81,21 +81,30 @@ _UNSETTLED = (
     codes.LeaderNotAvailable,
     codes.NotLeaderOrFollower,
 )
-_MEANINGS: dict[type[codes.KafkaError], tuple[type[TidelockError], str | None]] = {
+_MEANINGS: dict[type[codes.KafkaError], tuple[type[TidelockError], str]] = {
     codes.UnknownTopicOrPartition: (NoSuchTopicError, "tidelock topic ls"),
     codes.GroupIdNotFound: (NoSuchGroupError, "tidelock group ls"),
     codes.TopicAlreadyExists: (TopicExistsError, "--if-not-exists"),
-    codes.InvalidTopic: (BrokerRefusedError, None),
-    codes.InvalidConfig: (BrokerRefusedError, None),
-    codes.InvalidPartitions: (BrokerRefusedError, None),
-    codes.InvalidReplicationFactor: (BrokerRefusedError, None),
-    codes.InvalidRequest: (BrokerRefusedError, None),
-    codes.MessageTooLarge: (BrokerRefusedError, None),
-    codes.TopicAuthorizationFailed: (NotAllowedError, None),
-    codes.GroupAuthorizationFailed: (NotAllowedError, None),
-    codes.ClusterAuthorizationFailed: (NotAllowedError, None),
-    codes.PolicyViolation: (NotAllowedError, None),
-    codes.TopicDeletionDisabled: (NotAllowedError, None),
+    codes.InvalidTopic: (BrokerRefusedError, "letters, digits, `.`, `_` and `-`, 249 at most"),
+    codes.InvalidConfig: (
+        BrokerRefusedError,
+        "compare with `tidelock topic describe` of another topic, or with Kafka's topic settings",
+    ),
+    codes.InvalidPartitions: (BrokerRefusedError, "a whole number from 1"),
+    codes.InvalidReplicationFactor: (
+        BrokerRefusedError,
+        "--replication-factor no larger than the number of brokers",
+    ),
+    codes.InvalidRequest: (BrokerRefusedError, "compare the arguments with --help"),
+    codes.MessageTooLarge: (
+        BrokerRefusedError,
+        "a smaller record, or a topic with a larger max.message.bytes",
+    ),
+    codes.TopicAuthorizationFailed: (NotAllowedError, "ask who runs the cluster for the permission"),
+    codes.GroupAuthorizationFailed: (NotAllowedError, "ask who runs the cluster for the permission"),
+    codes.ClusterAuthorizationFailed: (NotAllowedError, "ask who runs the cluster for the permission"),
+    codes.PolicyViolation: (NotAllowedError, "keep to the policy that the broker names"),
+    codes.TopicDeletionDisabled: (NotAllowedError, "delete.topic.enable=true on the broker"),
 }
 
 

@@ -86,6 +86,10 @@ def execute_plain(connection: Connection, statement: str) -> None:
         cursor.close()
 
 
+IS_IT_THERE = "see that the database runs and that host, port, user and password of the URL are right"
+ITS_WORDS = "correct the table, the data or the user's rights that the database names"
+
+
 @contextlib.contextmanager
 def translated(url: URL | str) -> Iterator[None]:
     """Turn the errors of SQLAlchemy and of its driver into ours, naming the database without its password."""
@@ -110,10 +114,10 @@ def _translate(error: BaseException, url: URL) -> SqlError:
     where = shown(url)
     invalidated = isinstance(error, DBAPIError) and error.connection_invalidated
     if invalidated or _is_lost(cause):
-        return DatabaseUnreachable(f"the database does not answer: {text}", where=where)
+        return DatabaseUnreachable(f"the database does not answer: {text}", where=where, hint=IS_IT_THERE)
     if _may_retry(cause):
         return TransientSqlError(f"the database gave the transaction up: {text}", where=where)
-    return SqlError(f"the database refused: {text}", where=where)
+    return SqlError(f"the database refused: {text}", where=where, hint=ITS_WORDS)
 
 
 def _first_line(cause: Any) -> str:
