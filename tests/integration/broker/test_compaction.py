@@ -37,10 +37,15 @@ def table_of(bootstrap: str, topic: str, group: str) -> dict[bytes, bytes]:
 
 def test_the_last_value_of_each_key_stays_and_the_log_shrinks(tmp_path: Path) -> None:
     with BrokerProcess(tmp_path / "data", {"log.cleaner.backoff.ms": "100"}) as broker:
-        admin = AdminClient({"bootstrap.servers": broker.bootstrap})
+        admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic("table", 1, 1, config=CONFIGS)])["table"].result(10)
         producer = Producer(
-            {"bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "compression.type": "gzip"}
+            {
+                "bootstrap.servers": broker.bootstrap,
+                "enable.idempotence": True,
+                "compression.type": "gzip",
+                "log_level": 0,
+            }
         )
         for number in range(ROUNDS):
             for key in range(KEYS):

@@ -26,9 +26,18 @@ Unique = Callable[[str], str]
 _admins: dict[str, AdminClient] = {}
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _admins_end_with_the_module() -> Iterator[None]:
+    """Their threads would report every minute that the broker is gone."""
+    yield
+    _admins.clear()
+
+
 def admin(bootstrap: str) -> AdminClient:
     """Return the one client of a broker: its requests die with it, so it must outlive the expression."""
-    return _admins.setdefault(bootstrap, AdminClient({"bootstrap.servers": bootstrap}))
+    if bootstrap not in _admins:
+        _admins[bootstrap] = AdminClient({"bootstrap.servers": bootstrap, "log_level": 0})
+    return _admins[bootstrap]
 
 
 def create(bootstrap: str, topic: str, partitions: int = 1, **configs: str) -> None:
@@ -61,6 +70,7 @@ def consumer(bootstrap: str, group: str, **settings: Any) -> Iterator[Consumer]:
             "auto.offset.reset": "earliest",
             "enable.auto.commit": False,
             "session.timeout.ms": 6000,
+            "log_level": 0,  # the broker's death is the test's own doing
             "heartbeat.interval.ms": 500,
             **settings,
         }

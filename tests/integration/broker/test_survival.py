@@ -24,7 +24,12 @@ def test_what_was_acknowledged_survives_sigkill_under_load(tmp_path: Path, polic
             acknowledged.append(message.value())
 
         producer = Producer(
-            {"bootstrap.servers": broker.bootstrap, "enable.idempotence": True, "linger.ms": 1}
+            {
+                "bootstrap.servers": broker.bootstrap,
+                "enable.idempotence": True,
+                "linger.ms": 1,
+                "log_level": 0,
+            }
         )
         for number in range(30_000):
             producer.produce("t", str(number).encode(), key=str(number % 7), on_delivery=delivered)
