@@ -124,6 +124,7 @@ def test_a_deaf_part_is_killed_in_the_end(start_up: Callable[..., Up]) -> None:
     code, _, err = up.end(signal.SIGINT)
     assert code == 0
     assert "broker: killed" in err
+    assert f"Stopped. The data stays in {up.data}" in err
     assert gone(pids)
 
 
@@ -137,7 +138,7 @@ def test_a_busy_port_names_its_owner_and_the_way_out(start_up: Callable[..., Up]
     assert f"port {port} is in use by " in found.stderr
     assert f"(pid {os.getpid()})" in found.stderr
     assert "do: tidelock up --any-port" in found.stderr
-    assert not (tmp_path / "data" / "run.json").exists()
+    assert not (tmp_path / "data").exists(), "nothing ran, so nothing is left"
 
 
 @pytest.mark.parametrize(

@@ -101,6 +101,7 @@ def up(wish: Wish) -> int:
             return 130
         run.greet()
         supervisor.run()
+    run.say("Stopped; nothing is kept." if wish.memory else f"Stopped. The data stays in {data}")
     return 0
 
 
@@ -162,13 +163,23 @@ def _folder(wish: Wish) -> Iterator[Path]:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return
+    is_new = not wish.data.exists()
+    ignored = wish.data / ".gitignore"
     try:
-        if not wish.data.exists():
+        if is_new:
             wish.data.mkdir(parents=True)
-            (wish.data / ".gitignore").write_text("*\n")  # data does not belong into the user's repository
+            ignored.write_text("*\n")  # data does not belong into the user's repository
     except OSError as error:
         raise UsageError(f"cannot use the data folder: {error.strerror}", where=str(wish.data)) from error
-    yield wish.data.resolve()
+    try:
+        yield wish.data.resolve()
+    except TidelockError:
+        left = {wish.data / state.LOCK_FILE, ignored}
+        if is_new and set(wish.data.iterdir()) <= left:  # nothing ran: leave nothing behind
+            for path in left:
+                path.unlink(missing_ok=True)
+            wish.data.rmdir()
+        raise
 
 
 def _bound(wish: Wish) -> list[tuple[Part, socket.socket, Mapping[str, str]]]:
