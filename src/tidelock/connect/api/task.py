@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from tidelock.connect.api.context import SinkTaskContext, SourceTaskContext
 from tidelock.connect.api.record import RecordBatch, SourceRecord, TopicPartition
@@ -78,7 +79,7 @@ class SourceTask(abc.ABC):
 
     1. `start` once; `context.offset(partition)` tells where to go on.
     2. `poll` again and again. Records are sent in order; None or an empty list means there is nothing now.
-    3. `commit` after records were acknowledged by Kafka and their source offsets stored.
+    3. `committed` and `commit` after records were acknowledged by Kafka and their source offsets stored.
     4. `stop` once, also after an error; no other call follows.
     """
 
@@ -94,8 +95,13 @@ class SourceTask(abc.ABC):
             RetriableError: the worker polls again, later.
         """
 
+    def committed(  # noqa: B027  # optional
+        self, offsets: Sequence[tuple[Mapping[str, Any], Mapping[str, Any]]]
+    ) -> None:
+        """Learn how far Kafka has everything, and that this is stored: source partitions and offsets."""
+
     def commit(self) -> None:  # noqa: B027  # optional
-        """Learn that everything returned before the last `poll` is in Kafka and its offsets are stored."""
+        """Learn that offsets were stored; follows `committed`. Later records may be on their way."""
 
     def stop(self) -> None:  # noqa: B027  # optional
         """Release everything; safe to call after a failed start."""

@@ -79,6 +79,15 @@ CONNECTORS = (
         "tidelock.connect.connectors.jdbc.source.connector:JdbcSourceConnector",
         ("io.aiven.connect.jdbc.JdbcSourceConnector",),
     ),
+    *(
+        Plugin(
+            f"org.apache.kafka.connect.tools.{tool}{kind}Connector",
+            kind.lower(),
+            f"tidelock.connect.connectors.{tool.lower()}:{tool}{kind}Connector",
+        )
+        for tool in ("Mock", "Verifiable")
+        for kind in ("Sink", "Source")
+    ),
 )
 CONVERTERS = (
     Plugin(

@@ -276,6 +276,7 @@ class SourceRunner:
         offsets = self._progress.take()
         if offsets:
             self._switch.store_offsets(offsets)
+            self._task.committed(offsets)
             self._task.commit()
         self._commits.last = self._clock.monotonic()
 
