@@ -19,7 +19,7 @@ from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.fetch import FetchPartition, FetchRequest, FetchTopic
 
 PAUSE = 0.001
-WARMING = 50
+WARMING, LEAST = 20, 200
 
 
 def waiting_fetch(topic: str, offset: int) -> bytes:
@@ -40,7 +40,7 @@ def measure(bootstrap: str, topic: str, seconds: float) -> dict[str, float]:
     acks: list[float] = []
     whole: list[float] = []
     offset, end = 1, time.perf_counter() + seconds
-    while time.perf_counter() < end:
+    while time.perf_counter() < end or offset <= WARMING + LEAST:
         struct.pack_into(">q", frame, at, offset)
         consumer.sendall(frame)
         time.sleep(PAUSE)  # the fetch is parked, and both sides have come to rest

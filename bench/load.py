@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 from dataclasses import asdict, dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, TypeAlias
 
 from tidelock.protocol.apis import response_class
 from tidelock.protocol.frame import encode_request, read_response_header
@@ -28,25 +28,6 @@ from tidelock.protocol.records import Record, build_batch
 PRODUCE_VERSION, FETCH_VERSION, METADATA_VERSION = 7, 11, 9
 FILLING_RECORDS = 16
 BUFFER_BYTES = 4 << 20
-
-
-class Load(Protocol):
-    """What is sent again and again; read-only."""
-
-    key: ClassVar[int]
-    version: ClassVar[int]
-    topic: str
-    partitions: int
-    connections: int
-
-    def request(self) -> bytearray:
-        """The whole frame."""
-
-    def advance(self, request: bytearray, reply_bytes: int) -> None:
-        """Change the frame for the next time, knowing how large the reply was."""
-
-    def arguments(self) -> dict[str, Any]:
-        """What makes the same load in another process."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +80,7 @@ class FetchLoad:
         return bytearray(encode_request(request, FETCH_VERSION, 1, "load"))
 
     def advance(self, request: bytearray, reply_bytes: int) -> None:
+        """Change the frame for the next time, knowing how large the reply was."""
         if not self.walk:
             return
         at = self._request(-2).index(struct.pack(">q", -2))
@@ -131,7 +113,8 @@ class MetadataLoad:
         return {"kind": "metadata", **asdict(self)}
 
 
-KINDS: dict[str, type[ProduceLoad] | type[FetchLoad] | type[MetadataLoad]] = {
+Load: TypeAlias = ProduceLoad | FetchLoad | MetadataLoad
+KINDS: dict[str, type[Load]] = {
     "produce": ProduceLoad,
     "fetch": FetchLoad,
     "metadata": MetadataLoad,
@@ -140,7 +123,7 @@ KINDS: dict[str, type[ProduceLoad] | type[FetchLoad] | type[MetadataLoad]] = {
 
 def fill(topic: str, bootstrap: str, batches: int) -> None:
     """Put batches of 16 KB into partition 0."""
-    drive(ProduceLoad(topic, 1, FILLING_RECORDS, 1000), bootstrap, seconds=300.0, most=batches)
+    drive(ProduceLoad(topic, 8, FILLING_RECORDS, 1000), bootstrap, seconds=300.0, most=batches)
 
 
 def connect(bootstrap: str) -> socket.socket:
@@ -199,7 +182,7 @@ class Client:
 
 
 def drive(load: Load, bootstrap: str, seconds: float, most: int = 1 << 60) -> dict[str, float]:
-    """Send until the time is over or `most` requests are answered."""
+    """Send until the time is over or `most` requests are answered, at least one per connection."""
     clients: dict[int, Client] = {}
     poll = select.epoll()
     for _ in range(load.connections):
@@ -213,7 +196,7 @@ def drive(load: Load, bootstrap: str, seconds: float, most: int = 1 << 60) -> di
     end = start + seconds
     for client in clients.values():
         client.sock.sendall(client.request)
-    while count < most and time.perf_counter() < end:
+    while count < most and (count < load.connections or time.perf_counter() < end):
         for number, _ in poll.poll(1.0):
             client = clients[number]
             size = client.sock.recv_into(buffer)

@@ -50,13 +50,12 @@ for line in sys.stdin:
 
 @dataclass
 class Peer:
-    """A running broker. `most_bytes`: what a partition may hold, for the mock forgets the rest."""
+    """A running broker; `process` is the mock's, which takes commands there."""
 
     name: str
     bootstrap: str
     pid: int
     process: subprocess.Popen[str] | None = field(default=None, repr=False)
-    most_bytes: int = 1 << 40
 
     def cpu_seconds(self) -> float:
         fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
@@ -103,7 +102,7 @@ def mock_broker() -> Iterator[Peer]:
     assert process.stdin is not None
     try:
         bootstrap = process.stdout.readline().strip()
-        yield Peer("librdkafka mock", bootstrap, process.pid, process, most_bytes=4 << 20)
+        yield Peer("librdkafka mock", bootstrap, process.pid, process)
     finally:
         process.stdin.close()
         process.wait()
