@@ -96,6 +96,19 @@ def test_status_of_a_failed_task_is_exit_code_1_with_the_reason(
     assert json.loads(capsys.readouterr().out) == STATUS
 
 
+def test_watching_shows_a_row_per_task_and_look(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    task = {"id": 0, "state": "RUNNING", "records": 7, "rate": 2.5, "lag_records": 3, "restarts": 0}
+    server.answers["GET", "/connectors/sink/progress"] = (200, {"name": "sink", "tasks": [task]})
+    line = ["connect", "status", "sink", "--watch", "--count", "2", "--interval", "0.1"]
+    assert main([*line, "-o", "jsonl"]) == 0
+    rows = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 2
+    assert (rows[0]["task"], rows[0]["rate"], rows[0]["lag_records"]) == (0, 2.5, 3)
+    assert rows[0]["eta_seconds"] is None  # what a task has not told
+    assert main(line) == 0
+    assert capsys.readouterr().out.splitlines()[0].split("\t")[:3] == ["0", "RUNNING", "7"]
+
+
 def test_a_name_is_quoted_in_the_path(server: Server) -> None:
     assert main(["connect", "status", "a b/c"]) == 4
     assert server.asked[-1][1] == "/connectors/a%20b%2Fc/status"

@@ -3,7 +3,10 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import pytest
+
 from tests.support.waiting import eventually_async
+from tidelock.connect.runtime import supervision
 from tidelock.connect.runtime.processes import ForkServerError
 from tidelock.connect.runtime.restart import RestartPolicy
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
@@ -235,6 +238,12 @@ def test_what_is_done_about_a_task_that_is_large_or_silent() -> None:
     assert judge(NO_LIMITS, memory=1 << 50, silent=1e9)[0] is Action.NOTHING
 
 
+@pytest.fixture
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervision, "INTERVAL", 0.001)
+
+
+@pytest.mark.usefixtures("_looks_often")
 def test_a_silent_task_is_reported_with_its_place_until_it_goes_on() -> None:
     async def story() -> None:
         clock = ManualClock()
@@ -253,6 +262,7 @@ def test_a_silent_task_is_reported_with_its_place_until_it_goes_on() -> None:
     run(story)
 
 
+@pytest.mark.usefixtures("_looks_often")
 def test_a_task_that_stays_silent_is_killed_where_its_connector_wants_that() -> None:
     async def story() -> None:
         clock = ManualClock()
