@@ -12,16 +12,30 @@ Source: Kafka `ConfigHelper`, `LogConfig`, `DynamicBrokerConfig`; KIP-226 (synon
 from __future__ import annotations
 
 import enum
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from tidelock.broker.log.settings import LogSettings
-from tidelock.broker.settings import BROKER_SYNONYMS, BrokerSettings, TopicSettings
+from tidelock.broker.metadata import DynamicConfigs
+from tidelock.broker.settings import BROKER_SYNONYMS, COARSER, LONG_MAX, BrokerSettings, TopicSettings
 from tidelock.config import Key, Settings
 
 # ConfigDef.Type as DescribeConfigs v3+ reports it.
 _TYPES = {"BOOLEAN": 1, "STRING": 2, "INT": 3, "LONG": 5, "DOUBLE": 6, "LIST": 7, "CLASS": 8, "PASSWORD": 9}
+
+
+# Whole numbers are INT unless they are times or do not fit; lists of one are strings here.
+_KAFKAS_TYPES = {
+    **dict.fromkeys(("listeners", "advertised.listeners", "log.dirs"), "LIST"),
+    **dict.fromkeys(("log.retention.bytes", "log.local.retention.bytes"), "LONG"),
+    **dict.fromkeys(("retention.bytes", "local.retention.bytes", "log.cleaner.dedupe.buffer.size"), "LONG"),
+    **dict.fromkeys(("group.initial.rebalance.delay.ms", "producer.id.expiration.ms"), "INT"),
+    **dict.fromkeys(("group.min.session.timeout.ms", "group.max.session.timeout.ms"), "INT"),
+    **dict.fromkeys(("transaction.max.timeout.ms", "transactional.id.expiration.ms"), "INT"),
+    "transaction.remove.expired.transaction.cleanup.interval.ms": "INT",
+}
 
 
 class ConfigSource(enum.IntEnum):
@@ -45,30 +59,29 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """One key with every place that gives it a value, the effective one first."""
+    """One key, its effective value, and every place that gives it one, the strongest first.
+
+    Without such a place (a key that has no synonym, or whose value another unit's key gives) it is the
+    default. Source: Kafka `ConfigHelper.createTopicConfigEntry`, `configSynonyms`.
+    """
 
     key: Key
+    value: str | None
     origins: tuple[Origin, ...]
-
-    @property
-    def value(self) -> str | None:
-        """The effective value."""
-        return self.origins[0].value
 
     @property
     def source(self) -> ConfigSource:
         """Where the effective value comes from."""
-        return self.origins[0].source
+        return self.origins[0].source if self.origins else ConfigSource.DEFAULT
 
     @property
     def type_number(self) -> int:
-        """DescribeConfigs' number of the key's type; a whole number that names ms or bytes is a LONG."""
-        name = self.key.java_type
-        if name == "INT" and (self.key.default is not None and abs(self.key.default) > 0x7FFFFFFF):
+        """DescribeConfigs' number of the key's type."""
+        key = self.key
+        name = key.java_type
+        if name == "INT" and (key.name.endswith(".ms") or abs(key.default or 0) > 0x7FFFFFFF):
             name = "LONG"
-        if name == "INT" and self.key.name.endswith((".ms", "retention.bytes")):
-            name = "LONG"
-        return _TYPES[name]
+        return _TYPES[_KAFKAS_TYPES.get(key.name, name)]
 
 
 def text(value: Any) -> str | None:
@@ -96,56 +109,96 @@ def keys(kind: type[Settings]) -> dict[str, Key]:
 
 
 def topic_configs(
-    settings: BrokerSettings, dynamic: Mapping[str, str], overrides: Mapping[str, str]
+    settings: BrokerSettings, dynamic: DynamicConfigs, overrides: Mapping[str, str]
 ) -> list[Config]:
     """Every config of a topic, in the order of names."""
+    topic = effective(settings, dynamic, overrides)
     found = []
     for name, key in sorted(keys(TopicSettings).items()):
         origins = []
         if name in overrides:
             origins.append(Origin(name, overrides[name], ConfigSource.TOPIC))
         synonym = BROKER_SYNONYMS.get(name)
-        if synonym is None:
-            origins.append(Origin(name, text(key.default), ConfigSource.DEFAULT))
-        else:
-            origins += _broker_origins(settings, dynamic, keys(BrokerSettings)[synonym])
-        found.append(Config(key, tuple(origins)))
+        if synonym is not None:
+            origins += _broker_origins(settings, dynamic, synonym)
+        value = overrides.get(name, text(getattr(topic, key.attribute)))
+        found.append(Config(key, value, tuple(origins)))
     return found
 
 
-def broker_configs(settings: BrokerSettings, dynamic: Mapping[str, str]) -> list[Config]:
+def broker_configs(settings: BrokerSettings, dynamic: DynamicConfigs) -> list[Config]:
     """Every config of the broker, in the order of names."""
+    found = []
+    for name, key in sorted(keys(BrokerSettings).items()):
+        origins = tuple(_broker_origins(settings, dynamic, name))
+        found.append(Config(key, origins[0].value if origins else None, origins))
+    return found
+
+
+def cluster_configs(dynamic: DynamicConfigs) -> list[Config]:
+    """The configs that were changed for all brokers, in the order of names."""
     return [
-        Config(key, tuple(_broker_origins(settings, dynamic, key)))
-        for _, key in sorted(keys(BrokerSettings).items())
+        Config(
+            keys(BrokerSettings)[name],
+            value,
+            (Origin(name, value, ConfigSource.DYNAMIC_DEFAULT_BROKER),),
+        )
+        for name, value in sorted(dynamic.default.items())
     ]
 
 
-def _broker_origins(settings: BrokerSettings, dynamic: Mapping[str, str], key: Key) -> list[Origin]:
-    origins = []
-    if key.name in dynamic:
-        origins.append(Origin(key.name, dynamic[key.name], ConfigSource.DYNAMIC_DEFAULT_BROKER))
-    started = getattr(settings, key.attribute)
-    if started != key.default:
-        origins.append(Origin(key.name, text(started), ConfigSource.STATIC_BROKER))
-    origins.append(Origin(key.name, text(key.default), ConfigSource.DEFAULT))
-    return origins
+def _broker_origins(settings: BrokerSettings, dynamic: DynamicConfigs, name: str) -> list[Origin]:
+    """Say what gives a broker key its value, from the first place on that is this key's own.
+
+    With the same thing in a coarser unit, as Kafka's `brokerConfigSynonyms`.
+    """
+    names = [name]
+    while names[-1] in COARSER:
+        names.append(COARSER[names[-1]][0])
+    described = [keys(BrokerSettings)[one] for one in names]
+    started = [(one, getattr(settings, one.attribute)) for one in described]
+    layers = (
+        (ConfigSource.DYNAMIC_BROKER, [(one.name, dynamic.own.get(one.name)) for one in described]),
+        (
+            ConfigSource.DYNAMIC_DEFAULT_BROKER,
+            [(one.name, dynamic.default.get(one.name)) for one in described],
+        ),
+        (
+            ConfigSource.STATIC_BROKER,
+            [(one.name, text(value)) for one, value in started if value != one.default],
+        ),
+        (ConfigSource.DEFAULT, [(one.name, text(one.default)) for one in described]),
+    )
+    origins = [
+        Origin(one, value, source) for source, values in layers for one, value in values if value is not None
+    ]
+    return [*itertools.dropwhile(lambda origin: origin.name != name, origins)]
+
+
+def _broker_value(settings: BrokerSettings, dynamic: DynamicConfigs, name: str) -> Any:
+    """Return the value that holds for a broker key; one that has none gets it from the coarser unit's."""
+    key = keys(BrokerSettings)[name]
+    value = dynamic.own.get(name, dynamic.default.get(name, getattr(settings, key.attribute)))
+    if value is not None or name not in COARSER:
+        return value
+    coarser, factor = COARSER[name]
+    value = _broker_value(settings, dynamic, coarser)
+    return value if value is None or int(value) < 0 else int(value) * factor
 
 
 def effective(
-    settings: BrokerSettings, dynamic: Mapping[str, str], overrides: Mapping[str, str]
+    settings: BrokerSettings, dynamic: DynamicConfigs, overrides: Mapping[str, str]
 ) -> TopicSettings:
     """The typed values that hold for a topic."""
-    values: dict[str, object] = {}
-    for name, synonym in BROKER_SYNONYMS.items():
-        attribute = keys(BrokerSettings)[synonym].attribute
-        values[name] = dynamic.get(synonym, getattr(settings, attribute))
+    values: dict[str, object] = {
+        name: _broker_value(settings, dynamic, synonym) for name, synonym in BROKER_SYNONYMS.items()
+    }
     values.update(overrides)
     return TopicSettings.parse(values)
 
 
 def log_settings(
-    settings: BrokerSettings, dynamic: Mapping[str, str], overrides: Mapping[str, str]
+    settings: BrokerSettings, dynamic: DynamicConfigs, overrides: Mapping[str, str]
 ) -> LogSettings:
     """What the log of a topic obeys."""
     topic = effective(settings, dynamic, overrides)
@@ -181,11 +234,13 @@ def problem_of(kind: type[Settings], given: Mapping[str, str | None]) -> str | N
     if nulls:
         return f"null is not a value for {', '.join(nulls)}"
     known = keys(kind)
-    _, problems = kind.examine(given)
+    values, problems = kind.examine(given)
     # A key that has no default must be given at the start, not in a change.
     problems = [one for one in problems if one.key in given or one.key not in known]
     if problems:
         return "; ".join(str(one) for one in problems)
     if given.get("remote.storage.enable") == "true":
         return "remote.storage.enable: this broker has no tiered storage"
+    if values.get("min_compaction_lag_ms", 0) > values.get("max_compaction_lag_ms", LONG_MAX):
+        return "min.compaction.lag.ms is above max.compaction.lag.ms"
     return None

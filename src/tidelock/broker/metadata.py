@@ -10,10 +10,11 @@ one step by the records that make up the current image. Imports the log's `Files
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import ClassVar, TypeAlias
 
@@ -84,10 +85,11 @@ class TopicDeleted:
 
 @dataclass(frozen=True, slots=True)
 class BrokerConfigured:
-    """The broker's dynamic configs, all of them."""
+    """The dynamic configs of all brokers, or (`own`) of this one: all of them."""
 
     KIND: ClassVar[str] = "broker-configs"
     configs: dict[str, str]
+    own: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +138,14 @@ class Topic:
         return self.name in INTERNAL_TOPICS
 
 
+@dataclass(frozen=True, slots=True)
+class DynamicConfigs:
+    """Broker configs that were changed on the running broker: its own come before those of all brokers."""
+
+    own: Mapping[str, str] = field(default_factory=dict)
+    default: Mapping[str, str] = field(default_factory=dict)
+
+
 class MetadataImage:
     """Everything that is known about the cluster; changes only through `apply`."""
 
@@ -143,7 +153,7 @@ class MetadataImage:
         self.cluster_id = ""
         self.topics: dict[str, Topic] = {}
         self.by_id: dict[bytes, Topic] = {}
-        self.broker_configs: dict[str, str] = {}
+        self.broker_configs = DynamicConfigs()
         self.producer_ids_end = 0
         self.epoch = 0
 
@@ -162,8 +172,9 @@ class MetadataImage:
                 self.topics[name].configs = dict(configs)
             case TopicDeleted(name):
                 del self.by_id[self.topics.pop(name).topic_id]
-            case BrokerConfigured(configs):
-                self.broker_configs = dict(configs)
+            case BrokerConfigured(configs, own):
+                place = "own" if own else "default"
+                self.broker_configs = dataclasses.replace(self.broker_configs, **{place: dict(configs)})
             case ProducerIdsReserved(end):
                 self.producer_ids_end = end
 
@@ -173,8 +184,10 @@ class MetadataImage:
             yield ClusterNamed(self.cluster_id)
         for topic in self.topics.values():
             yield TopicCreated(topic.name, topic.topic_id.hex(), topic.partitions, topic.configs)
-        if self.broker_configs:
-            yield BrokerConfigured(self.broker_configs)
+        if self.broker_configs.default:
+            yield BrokerConfigured(dict(self.broker_configs.default))
+        if self.broker_configs.own:
+            yield BrokerConfigured(dict(self.broker_configs.own), own=True)
         if self.producer_ids_end:
             yield ProducerIdsReserved(self.producer_ids_end)
 

@@ -135,7 +135,10 @@ class Broker:
         if self.settings.advertised_listeners:
             host, port = _address(self.settings.advertised_listeners, "advertised.listeners")
             return host, port or sock.getsockname()[1]
+        named, _ = _address(self.settings.listeners, "listeners")
         host, port = sock.getsockname()[:2]
+        if named == "localhost" and host in ("127.0.0.1", "::1"):
+            return named, port
         return ("127.0.0.1" if host == "0.0.0.0" else host), port
 
     async def stop(self) -> None:

@@ -12,6 +12,8 @@ Source: Kafka `AbstractKafkaConfig`, `TopicConfig`, `LogConfig`.
 
 from __future__ import annotations
 
+import re
+
 from tidelock.config import Importance, Settings, key
 
 HIGH, LOW = Importance.HIGH, Importance.LOW
@@ -21,10 +23,22 @@ DAY_MS = 86_400_000
 CODECS = ("producer", "uncompressed", "none", "gzip", "snappy", "lz4", "zstd")
 TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 CLEANUP = ("compact", "delete")
+_REPLICA = re.compile(r"\d+:\d+")
 
 
 def _unit_interval(value: float) -> str | None:
     return None if 0.0 <= value <= 1.0 else f"{value!r} is not between 0 and 1"
+
+
+def _throttled(value: tuple[str, ...]) -> str | None:
+    """Source: Kafka `ThrottledReplicaListValidator`."""
+    if value == ("*",) or all(_REPLICA.fullmatch(one) for one in value):
+        return None
+    return f"{','.join(value)!r} is neither * nor a list of PARTITION:BROKER"
+
+
+def _gzip_level(value: int) -> str | None:
+    return None if value == -1 or 1 <= value <= 9 else f"{value} is neither -1 nor 1 to 9"
 
 
 class BrokerSettings(Settings):
@@ -66,15 +80,34 @@ class BrokerSettings(Settings):
     )
     fetch_max_bytes: int = key(default=57_671_680, at_least=1024, doc="Most bytes one fetch returns.")
     compression_type: str = key(default="producer", choices=CODECS, doc="Codec of stored batches.")
+    compression_gzip_level: int = key(default=-1, check=_gzip_level, doc="gzip level; -1 is zlib's own.")
+    compression_lz4_level: int = key(default=9, at_least=1, at_most=17, doc="lz4 level.")
+    compression_zstd_level: int = key(default=3, at_least=-131_072, at_most=22, doc="zstd level.")
     min_insync_replicas: int = key(default=1, at_least=1, doc="Replicas an acks=all write needs.")
     unclean_leader_election_enable: bool = key(default=False, doc="Whether a stale replica may lead.")
 
     log_segment_bytes: int = key(
         default=64 << 20, at_least=14, at_most=INT_MAX, doc="Largest size of one segment file."
     )
-    log_roll_ms: int = key(default=7 * DAY_MS, at_least=1, doc="A segment older than this is rolled.")
-    log_retention_ms: int = key(
-        default=7 * DAY_MS, at_least=-1, importance=HIGH, doc="Age at which segments are deleted; -1 never."
+    log_roll_ms: int | None = key(
+        default=None, at_least=1, doc="A segment older than this is rolled; unset: log.roll.hours."
+    )
+    log_roll_hours: int = key(default=168, at_least=1, doc="The same in hours.")
+    log_roll_jitter_ms: int | None = key(
+        default=None, at_least=0, doc="Random earliness of a roll; unset: log.roll.jitter.hours."
+    )
+    log_roll_jitter_hours: int = key(default=0, at_least=0, doc="The same in hours.")
+    log_retention_ms: int | None = key(
+        default=None,
+        at_least=-1,
+        importance=HIGH,
+        doc="Age at which segments are deleted; -1 never; unset: log.retention.minutes.",
+    )
+    log_retention_minutes: int | None = key(
+        default=None, at_least=-1, importance=HIGH, doc="The same in minutes; unset: log.retention.hours."
+    )
+    log_retention_hours: int = key(
+        default=168, at_least=-1, importance=HIGH, doc="The same in hours; -1 never."
     )
     log_retention_bytes: int = key(
         default=-1, at_least=-1, importance=HIGH, doc="Size of a partition above which segments are deleted."
@@ -109,6 +142,8 @@ class BrokerSettings(Settings):
         default=3_600_000, at_least=0, doc="How far a record's timestamp may lie in the future."
     )
     log_segment_delete_delay_ms: int = key(default=60_000, at_least=0, doc="Delay of a file's removal.")
+    log_local_retention_bytes: int = key(default=-2, at_least=-2, doc="Local size under tiered storage.")
+    log_local_retention_ms: int = key(default=-2, at_least=-2, doc="Local age under tiered storage.")
     log_flush_interval_ms: int = key(
         default=1000, at_least=1, doc="Time between two flushes under the policy `interval`."
     )
@@ -156,16 +191,20 @@ class TopicSettings(Settings):
         default=("delete",), choices=CLEANUP, doc="delete, compact or both."
     )
     compression_type: str = key(default="producer", choices=CODECS, doc="Codec of stored batches.")
-    compression_gzip_level: int = key(default=-1, at_least=-1, at_most=9, doc="gzip level.")
+    compression_gzip_level: int = key(default=-1, check=_gzip_level, doc="gzip level; -1 is zlib's own.")
     compression_lz4_level: int = key(default=9, at_least=1, at_most=17, doc="lz4 level.")
     compression_zstd_level: int = key(default=3, at_least=-131_072, at_most=22, doc="zstd level.")
     delete_retention_ms: int = key(default=DAY_MS, at_least=0, doc="How long tombstones stay.")
     file_delete_delay_ms: int = key(default=60_000, at_least=0, doc="Delay of a file's removal.")
     flush_messages: int = key(default=LONG_MAX, at_least=1, doc="Records between two flushes.")
     flush_ms: int = key(default=LONG_MAX, at_least=0, doc="Time between two flushes.")
-    follower_replication_throttled_replicas: tuple[str, ...] = key(default=(), doc="Throttled followers.")
+    follower_replication_throttled_replicas: tuple[str, ...] = key(
+        default=(), check=_throttled, doc="Throttled followers."
+    )
     index_interval_bytes: int = key(default=4096, at_least=0, doc="Bytes between two index entries.")
-    leader_replication_throttled_replicas: tuple[str, ...] = key(default=(), doc="Throttled leaders.")
+    leader_replication_throttled_replicas: tuple[str, ...] = key(
+        default=(), check=_throttled, doc="Throttled leaders."
+    )
     local_retention_bytes: int = key(default=-2, at_least=-2, doc="Local size under tiered storage.")
     local_retention_ms: int = key(default=-2, at_least=-2, doc="Local age under tiered storage.")
     max_compaction_lag_ms: int = key(default=LONG_MAX, at_least=1, doc="Oldest uncompacted age.")
@@ -207,11 +246,16 @@ class TopicSettings(Settings):
 
 BROKER_SYNONYMS = {
     "cleanup.policy": "log.cleanup.policy",
+    "compression.gzip.level": "compression.gzip.level",
+    "compression.lz4.level": "compression.lz4.level",
     "compression.type": "compression.type",
+    "compression.zstd.level": "compression.zstd.level",
     "delete.retention.ms": "log.cleaner.delete.retention.ms",
     "file.delete.delay.ms": "log.segment.delete.delay.ms",
     "flush.messages": "log.flush.interval.messages",
     "index.interval.bytes": "log.index.interval.bytes",
+    "local.retention.bytes": "log.local.retention.bytes",
+    "local.retention.ms": "log.local.retention.ms",
     "max.compaction.lag.ms": "log.cleaner.max.compaction.lag.ms",
     "max.message.bytes": "message.max.bytes",
     "message.timestamp.after.max.ms": "log.message.timestamp.after.max.ms",
@@ -225,9 +269,18 @@ BROKER_SYNONYMS = {
     "retention.ms": "log.retention.ms",
     "segment.bytes": "log.segment.bytes",
     "segment.index.bytes": "log.index.size.max.bytes",
+    "segment.jitter.ms": "log.roll.jitter.ms",
     "segment.ms": "log.roll.ms",
     "unclean.leader.election.enable": "unclean.leader.election.enable",
 }
 
+# A key whose value another gives, in another unit, where it has none itself.
+COARSER = {
+    "log.retention.ms": ("log.retention.minutes", 60_000),
+    "log.retention.minutes": ("log.retention.hours", 60),
+    "log.roll.ms": ("log.roll.hours", 3_600_000),
+    "log.roll.jitter.ms": ("log.roll.jitter.hours", 3_600_000),
+}
+
 # What IncrementalAlterConfigs may change on a running broker; the others are read once, at the start.
-DYNAMIC_BROKER_KEYS = frozenset(set(BROKER_SYNONYMS.values()) | {"log.retention.check.interval.ms"})
+DYNAMIC_BROKER_KEYS = frozenset(BROKER_SYNONYMS.values())

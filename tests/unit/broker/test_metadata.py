@@ -32,6 +32,7 @@ RECORDS: list[MetadataRecord] = [
     TopicConfigured("t", {"cleanup.policy": "compact"}),
     TopicDeleted("gone"),
     BrokerConfigured({"message.max.bytes": "5"}),
+    BrokerConfigured({"message.max.bytes": "6"}, own=True),
     ProducerIdsReserved(1000),
 ]
 

@@ -36,7 +36,8 @@ class Resource:
                 raise errors.UnknownTopicOrPartition(f"there is no topic {name!r}")
             self.current: Mapping[str, str] = topic.configs
         elif kind == BROKER and name in ("", str(state.settings.node_id)):
-            self.current = state.image.broker_configs
+            dynamic = state.image.broker_configs
+            self.current = dynamic.own if name else dynamic.default
         else:
             raise errors.InvalidRequest(f"resource type {kind} {name!r} has no configs here")
 
@@ -59,11 +60,15 @@ class Resource:
 
         Raises:
             InvalidConfig: an unknown key or a bad value.
-            InvalidRequest: a broker key that only a restart can change.
+            InvalidRequest: a broker key that only a restart can change, or a bad value of a broker key.
+
+        Source: Kafka `DynamicBrokerConfig.validate` (broker: InvalidRequest), `LogConfig.validate` (topic).
         """
         problem = configs.problem_of(self.settings, wanted)
         if problem is not None:
-            raise errors.InvalidConfig(problem)
+            known = all(self.key(name) for name in wanted)
+            kind = errors.InvalidConfig if self.is_topic or not known else errors.InvalidRequest
+            raise kind(problem)
         fixed = sorted(set(wanted) - DYNAMIC_BROKER_KEYS) if not self.is_topic else []
         if fixed:
             raise errors.InvalidRequest(
@@ -75,5 +80,5 @@ class Resource:
         if self.is_topic:
             self.state.configure_topic(self.name, values)
         else:
-            self.state.commit(BrokerConfigured(values))
+            self.state.commit(BrokerConfigured(values, own=bool(self.name)))
             self.state.configure_all()

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from tidelock.broker import configs
 from tidelock.broker.apis.call import Call
-from tidelock.broker.configs import Config, ConfigSource
+from tidelock.broker.configs import Config
 from tidelock.broker.settings import DYNAMIC_BROKER_KEYS
 from tidelock.broker.state import BrokerState
 from tidelock.protocol import error_codes as errors
@@ -59,12 +59,11 @@ def _configs_of(state: BrokerState, asked: DescribeConfigsResource) -> list[Conf
             raise errors.UnknownTopicOrPartition(f"there is no topic {asked.resource_name!r}")
         return configs.topic_configs(state.settings, dynamic, topic.configs)
     if asked.resource_type == BROKER:
-        found = configs.broker_configs(state.settings, dynamic)
         if asked.resource_name == "":
-            return [one for one in found if one.source is ConfigSource.DYNAMIC_DEFAULT_BROKER]
+            return configs.cluster_configs(dynamic)
         if asked.resource_name != str(state.settings.node_id):
             raise errors.InvalidRequest(f"this is broker {state.settings.node_id}")
-        return found
+        return configs.broker_configs(state.settings, dynamic)
     raise errors.InvalidRequest(f"resource type {asked.resource_type} has no configs here")
 
 

@@ -1,7 +1,8 @@
 """IncrementalAlterConfigs (44), v0-1: set, delete, append to or subtract from single configs (KIP-339).
 
 Operations: 0 SET, 1 DELETE, 2 APPEND, 3 SUBTRACT; the last two for lists only, and they act on the
-effective value. A key named twice is INVALID_REQUEST. All changes of a resource happen, or none.
+effective value. A key named twice is INVALID_REQUEST. All changes of a resource happen, or none. Deleting
+what is not set, or not known, changes nothing: tools clear keys of other releases that way.
 """
 
 from __future__ import annotations
@@ -53,15 +54,13 @@ def _alter(
 
 def _apply(resource: Resource, change: AlterableConfig, wanted: dict[str, str | None]) -> None:
     name, operation = change.name, change.config_operation
-    key = resource.key(name)
-    if key is None:
-        raise errors.InvalidConfig(f"{name}: is not a known key")
     if operation == DELETE:
         wanted.pop(name, None)
     elif operation == SET:
         wanted[name] = change.value
     elif operation in (APPEND, SUBTRACT):
-        if key.java_type != "LIST":
+        key = resource.key(name)
+        if key is None or key.java_type != "LIST":
             raise errors.InvalidConfig(f"{name}: is not a list, nothing can be appended or subtracted")
         wanted[name] = _joined(resource.effective(name) or "", change.value or "", operation)
     else:

@@ -57,10 +57,7 @@ def test_every_config_is_described(broker: MemoryBroker, version: int) -> None:
     assert [one.name for one in found.configs] == sorted(key.name for key in TopicSettings.describe())
     retention = next(one for one in found.configs if one.name == "retention.ms")
     assert (retention.value, retention.config_source, retention.read_only) == ("5", 1, False)
-    assert [(one.name, one.value, one.source) for one in retention.synonyms] == [
-        ("retention.ms", "5", 1),
-        ("log.retention.ms", "604800000", 5),
-    ]
+    assert [(one.name, one.value, one.source) for one in retention.synonyms] == [("retention.ms", "5", 1)]
     if version >= 3:
         assert retention.config_type == 5
         assert retention.documentation
@@ -130,6 +127,24 @@ def test_the_brokers_default_holds_for_topics_without_their_own(broker: MemoryBr
     assert partition.settings.max_message_bytes == 5000
     assert value(broker, "message.max.bytes", BROKER, "") == "5000"
     assert alter(broker, BROKER, "1", ("node.id", SET, "2")) == E.INVALID_REQUEST
+    assert alter(broker, BROKER, "1", ("message.max.bytes", SET, "much")) == E.INVALID_REQUEST
+
+
+def test_what_is_not_known_can_be_cleared(broker: MemoryBroker) -> None:
+    assert alter(broker, TOPIC, "t", ("no.such.key", DELETE, None)) == 0
+    assert alter(broker, BROKER, "1", ("leader.replication.throttled.rate", DELETE, None)) == 0
+    assert broker.state.image.topics["t"].configs == {"retention.ms": "5"}
+
+
+def test_one_brokers_config_holds_before_that_of_all(broker: MemoryBroker) -> None:
+    broker.create("u")
+    assert alter(broker, BROKER, "1", ("message.max.bytes", SET, "7000")) == 0
+    assert alter(broker, BROKER, "", ("message.max.bytes", SET, "5000")) == 0
+    broker.restart()
+    assert value(broker, "max.message.bytes", name="u") == "7000"
+    assert value(broker, "message.max.bytes", BROKER, "") == "5000"
+    assert alter(broker, BROKER, "1", ("message.max.bytes", DELETE, None)) == 0
+    assert value(broker, "max.message.bytes", name="u") == "5000"
 
 
 @pytest.mark.parametrize("version", range(3))
