@@ -26,6 +26,8 @@ from tidelock.config import Key, Settings
 _TYPES = {"BOOLEAN": 1, "STRING": 2, "INT": 3, "LONG": 5, "DOUBLE": 6, "LIST": 7, "CLASS": 8, "PASSWORD": 9}
 
 
+# Attributes & 7 by compression.type; `producer` leaves batches as they come.
+_CODECS = {"uncompressed": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 # Whole numbers are INT unless they are times or do not fit; lists of one are strings here.
 _KAFKAS_TYPES = {
     **dict.fromkeys(("listeners", "advertised.listeners", "log.dirs"), "LIST"),
@@ -222,6 +224,11 @@ def log_settings(
         min_cleanable_dirty_ratio=topic.min_cleanable_dirty_ratio,
         producer_id_expiration_ms=settings.producer_id_expiration_ms,
         commits_when_durable=settings.tidelock_flush_policy == "group",
+        compression_codec=_CODECS.get(topic.compression_type),
+        compression_level={
+            "gzip": topic.compression_gzip_level,
+            "zstd": topic.compression_zstd_level,
+        }.get(topic.compression_type),
     )
 
 

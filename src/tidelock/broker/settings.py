@@ -20,7 +20,7 @@ HIGH, LOW = Importance.HIGH, Importance.LOW
 LONG_MAX = (1 << 63) - 1
 INT_MAX = (1 << 31) - 1
 DAY_MS = 86_400_000
-CODECS = ("producer", "uncompressed", "none", "gzip", "snappy", "lz4", "zstd")
+CODECS = ("producer", "uncompressed", "gzip", "snappy", "lz4", "zstd")
 TIMESTAMP_TYPES = ("CreateTime", "LogAppendTime")
 CLEANUP = ("compact", "delete")
 _REPLICA = re.compile(r"\d+:\d+")
@@ -81,7 +81,7 @@ class BrokerSettings(Settings):
     fetch_max_bytes: int = key(default=57_671_680, at_least=1024, doc="Most bytes one fetch returns.")
     compression_type: str = key(default="producer", choices=CODECS, doc="Codec of stored batches.")
     compression_gzip_level: int = key(default=-1, check=_gzip_level, doc="gzip level; -1 is zlib's own.")
-    compression_lz4_level: int = key(default=9, at_least=1, at_most=17, doc="lz4 level.")
+    compression_lz4_level: int = key(default=9, at_least=1, at_most=17, doc="lz4 level; one only is used.")
     compression_zstd_level: int = key(default=3, at_least=-131_072, at_most=22, doc="zstd level.")
     min_insync_replicas: int = key(default=1, at_least=1, doc="Replicas an acks=all write needs.")
     unclean_leader_election_enable: bool = key(default=False, doc="Whether a stale replica may lead.")
@@ -192,7 +192,7 @@ class TopicSettings(Settings):
     )
     compression_type: str = key(default="producer", choices=CODECS, doc="Codec of stored batches.")
     compression_gzip_level: int = key(default=-1, check=_gzip_level, doc="gzip level; -1 is zlib's own.")
-    compression_lz4_level: int = key(default=9, at_least=1, at_most=17, doc="lz4 level.")
+    compression_lz4_level: int = key(default=9, at_least=1, at_most=17, doc="lz4 level; one only is used.")
     compression_zstd_level: int = key(default=3, at_least=-131_072, at_most=22, doc="zstd level.")
     delete_retention_ms: int = key(default=DAY_MS, at_least=0, doc="How long tombstones stay.")
     file_delete_delay_ms: int = key(default=60_000, at_least=0, doc="Delay of a file's removal.")

@@ -66,8 +66,14 @@ def decompress(codec: int, data: Buffer, limit: int = DEFAULT_LIMIT) -> Buffer:
     return opener(bytes(data), limit)
 
 
-def compress(codec: int, data: Buffer) -> bytes:
+def compress(codec: int, data: Buffer, level: int | None = None) -> bytes:
     """Compress the records part of a batch; codec 0 copies it.
+
+    Args:
+        codec: attributes & 7.
+        data: what follows the batch header.
+        level: Kafka's compression.gzip.level or compression.zstd.level; None = its default. The others have
+            none here: cramjam's lz4 blocks know one level only.
 
     Raises:
         UnsupportedCompressionType: no such codec.
@@ -76,7 +82,7 @@ def compress(codec: int, data: Buffer) -> bytes:
     closer = _CLOSERS.get(codec)
     if closer is None:
         raise UnsupportedCompressionType(f"there is no compression type {codec}")
-    return closer(bytes(data))
+    return closer(bytes(data), level)
 
 
 def _gunzip(data: bytes, limit: int) -> Buffer:
@@ -92,8 +98,12 @@ def _gunzip(data: bytes, limit: int) -> Buffer:
     return out
 
 
-def _gzip(data: bytes) -> bytes:
-    return zlib.compress(data, wbits=31)
+def _store(data: bytes, level: int | None) -> bytes:
+    return data
+
+
+def _gzip(data: bytes, level: int | None) -> bytes:
+    return zlib.compress(data, -1 if level is None else level, wbits=31)
 
 
 def _unsnap(data: bytes, limit: int) -> Buffer:
@@ -121,7 +131,7 @@ def _unsnap_block(data: bytes, room: int, limit: int) -> Buffer:
         raise CorruptMessage(f"a snappy batch is garbled: {error}") from None
 
 
-def _snap(data: bytes) -> bytes:
+def _snap(data: bytes, level: int | None) -> bytes:
     snappy, _ = _cramjam("snappy")
     out = bytearray(_XERIAL_HEAD)
     for start in range(0, len(data), _BLOCK):
@@ -134,7 +144,7 @@ def _unlz4(data: bytes, limit: int) -> Buffer:
     return _open_frame("lz4", data, limit)
 
 
-def _lz4(data: bytes) -> bytes:
+def _lz4(data: bytes, level: int | None) -> bytes:
     lz4, _ = _cramjam("lz4")
     out = bytearray(_LZ4_HEAD)
     for start in range(0, len(data), _BLOCK):
@@ -150,9 +160,9 @@ def _unzstd(data: bytes, limit: int) -> Buffer:
     return _open_frame("zstd", data, limit)
 
 
-def _zstd(data: bytes) -> bytes:
+def _zstd(data: bytes, level: int | None) -> bytes:
     zstd, _ = _cramjam("zstd")
-    return bytes(zstd.compress(data, level=_ZSTD_LEVEL))
+    return bytes(zstd.compress(data, level=_ZSTD_LEVEL if level is None else level))
 
 
 def _open_frame(codec: str, data: bytes, limit: int) -> Buffer:
@@ -195,8 +205,8 @@ _OPENERS: dict[int, Callable[[bytes, int], Buffer]] = {
     LZ4: _unlz4,
     ZSTD: _unzstd,
 }
-_CLOSERS: dict[int, Callable[[bytes], bytes]] = {
-    NONE: bytes,
+_CLOSERS: dict[int, Callable[[bytes, int | None], bytes]] = {
+    NONE: _store,
     GZIP: _gzip,
     SNAPPY: _snap,
     LZ4: _lz4,

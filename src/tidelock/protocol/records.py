@@ -321,6 +321,30 @@ def rebuild_batch(
     return out
 
 
+def recompress_batch(
+    batch: Buffer, codec: int, level: int | None = None, *, limit: int = codecs.DEFAULT_LIMIT
+) -> bytearray:
+    """Return a batch with the same records and another compression; the records are not looked at.
+
+    Args:
+        batch: one whole batch.
+        codec: the new one, attributes & 7.
+        level: see `compress`.
+        limit: bytes, the most its records may open to.
+
+    Raises:
+        CorruptMessage, InvalidRecord, MessageTooLarge: what is in it cannot be opened.
+        UnsupportedCompressionType, CompressionUnavailable: one of the codecs is not there.
+    """
+    header = read_header(batch)
+    plain = codecs.decompress(header.attributes & _CODEC, batch[HEADER_BYTES : header.size], limit)
+    out = bytearray(HEADER_BYTES) + codecs.compress(codec, plain, level)
+    attributes = header.attributes & ~_CODEC | codec
+    HEADER.pack_into(out, 0, *header._replace(batch_length=len(out) - LOG_OVERHEAD, attributes=attributes))
+    _write_crc(out, 0, len(out))
+    return out
+
+
 def build_control_batch(
     kind: int, producer: Producer, *, coordinator_epoch: int, timestamp: int, base_offset: int = 0
 ) -> bytearray:

@@ -14,11 +14,12 @@ class Suite:
     """One foreign suite.
 
     Args:
-        requirements: what pip installs beside pytest; `{source}` is the checkout.
+        requirements: what pip installs beside pytest, or npm; `{source}` is the checkout.
         broker: settings it expects of a broker; None = it starts one itself through the stand-in for docker.
         environment: `{bootstrap}` is the broker's address.
-        arguments: of pytest.
+        arguments: of pytest, or of jest.
         folders: empty ones it looks for.
+        runner: pytest or jest.
     """
 
     name: str
@@ -29,6 +30,7 @@ class Suite:
     arguments: tuple[str, ...]
     environment: Mapping[str, str] = field(default_factory=dict)
     folders: tuple[str, ...] = ()
+    runner: str = "pytest"
 
 
 SUITES = (
@@ -77,5 +79,22 @@ SUITES = (
         {},
         ("tests/integration/admin", "tests/integration/consumer", "tests/integration/producer"),
         {"BROKERS": "{bootstrap}"},
+    ),
+    Suite(
+        "kafkajs",
+        "https://github.com/tulios/kafkajs",
+        "55b0b416",
+        (
+            *("jest@^25.1.0", "jest-circus@^25.1.0", "jest-extended@^0.11.2", "jest-junit@^10.0.0"),
+            *("jsonwebtoken@^9.0.0", "execa@^2.0.3", "glob@^7.1.4", "ip@^1.1.5", "mockdate@^2.0.5"),
+            *("semver@^6.2.0", "uuid@^3.3.2"),
+        ),
+        {"listeners": "PLAINTEXT://localhost:9092", "node.id": "0", "num.partitions": "2"},
+        (
+            *("src/admin", "src/broker", "src/cluster", "src/consumer", "src/producer"),
+            *("--testNamePattern", "^(?!.*(SASL|SSL|sasl|ssl|Acl)).*$"),
+        ),
+        {"KAFKA_VERSION": "2.4", "NODE_ENV": "test", "KAFKAJS_DEBUG_PROTOCOL_BUFFERS": "1"},
+        runner="jest",
     ),
 )

@@ -102,6 +102,20 @@ def test_what_is_produced_is_consumed(bootstrap: str, unique: Unique, codec: str
         assert sorted(one.value() for one in take(found, 1000)) == sorted(values)
 
 
+def test_a_topic_keeps_its_own_codec(bootstrap: str, unique: Unique) -> None:
+    topics = [(unique(codec), codec) for codec in ("uncompressed", "gzip", "snappy", "lz4", "zstd")]
+    values = [f"value {number} ".encode() * 20 for number in range(100)]
+    for topic, codec in topics:
+        create(bootstrap, topic, compression_type=codec)
+        for sent in ("none", "gzip", "zstd"):
+            produce(bootstrap, topic, values, **{"compression.type": sent, "enable.idempotence": True})
+    with consumer(bootstrap, unique("g")) as found:
+        found.assign([TopicPartition(topic, 0, 0) for topic, _ in topics])
+        messages = take(found, 300 * len(topics))
+    for topic, _ in topics:
+        assert [one.value() for one in messages if one.topic() == topic] == values * 3
+
+
 def test_a_group_resumes_where_it_committed(bootstrap: str, unique: Unique) -> None:
     topic, group = unique("resume"), unique("g")
     create(bootstrap, topic)

@@ -117,6 +117,15 @@ def test_the_log_obeys_the_effective_values() -> None:
     assert obeyed.cleanup_policy == {"compact", "delete"}
 
 
+def test_the_log_is_told_the_codec_and_its_own_level() -> None:
+    given = {"compression.type": "zstd", "compression.zstd.level": "7", "compression.gzip.level": "2"}
+    obeyed = configs.log_settings(BrokerSettings(), NOTHING, given)
+    assert (obeyed.compression_codec, obeyed.compression_level) == (4, 7)
+    assert configs.log_settings(BrokerSettings(), NOTHING, {}).compression_codec is None
+    plain = configs.log_settings(BrokerSettings(), NOTHING, {"compression.type": "uncompressed"})
+    assert (plain.compression_codec, plain.compression_level) == (0, None)
+
+
 @pytest.mark.parametrize(
     ("given", "word"),
     [

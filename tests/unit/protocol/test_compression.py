@@ -18,6 +18,30 @@ def test_what_is_compressed_opens_to_the_same(codec: int, data: bytes) -> None:
     assert compression.decompress(codec, closed, limit=max(1, len(data))) == data
 
 
+@pytest.mark.parametrize(
+    ("codec", "level"),
+    [
+        *((compression.GZIP, level) for level in (-1, 9)),
+        *((compression.LZ4, level) for level in (1, 9, 12, 17)),
+        *((compression.ZSTD, level) for level in (-5, 19)),
+        (compression.SNAPPY, 3),
+    ],
+)
+def test_every_level_opens_to_the_same(codec: int, level: int) -> None:
+    data = b"".join(b"line %d\n" % (n * n) for n in range(10_000))
+    assert compression.decompress(codec, compression.compress(codec, data, level)) == data
+
+
+def test_a_higher_level_packs_tighter() -> None:
+    data = b"".join(b"line %d\n" % (n * n) for n in range(10_000))
+    for codec, low, high in (
+        (compression.GZIP, 1, 9),
+        (compression.ZSTD, 1, 19),
+    ):
+        packed = [len(compression.compress(codec, data, level)) for level in (low, high)]
+        assert packed[1] < packed[0], compression.NAMES[codec]
+
+
 def test_no_compression_hands_the_buffer_through() -> None:
     data = memoryview(b"data")
     assert compression.decompress(compression.NONE, data) is data

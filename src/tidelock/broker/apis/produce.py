@@ -248,7 +248,8 @@ class _Appending:
             return
         if not duplicate or last >= partition.high_watermark:
             # A repeated batch whose first copy still waits for its flush waits for it as well.
-            self.state.appended(partition, 0 if duplicate else len(batch), len(out))
+            size = len(batch) if partition.codec is None else partition.size_between(base, last + 1)
+            self.state.appended(partition, 0 if duplicate else size, len(out))
         if self.with_start:
             out += self.pack(index, 0, base, stamp, start, *self.extra)
         else:

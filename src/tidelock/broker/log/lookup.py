@@ -1,7 +1,7 @@
 """Questions that need the records inside batches, or batches found by something other than their offset.
 
-Find by timestamp, find the newest record, find a producer's last batches, refuse records without a key. Whole
-batches are skipped by their headers; at most one is opened per answer.
+Find by timestamp, find the newest record, find a producer's last batches, refuse records without a key,
+give a batch another codec. Whole batches are skipped by their headers; at most one is opened per answer.
 
 May import segments and the protocol's record reader. A batch whose records cannot be read (the broker never
 looked inside when it was produced), are not as new as its header says, or are more than may be opened counts
@@ -19,6 +19,7 @@ from tidelock.broker.log.producer_state import REMEMBERED_BATCHES, ProducerBatch
 from tidelock.broker.log.scan import Header
 from tidelock.broker.log.segment import Segment
 from tidelock.broker.log.segments import Segments
+from tidelock.broker.log.settings import LogSettings
 from tidelock.protocol.compression import CompressionUnavailable
 from tidelock.protocol.error_codes import (
     CorruptMessage,
@@ -26,7 +27,7 @@ from tidelock.protocol.error_codes import (
     MessageTooLarge,
     UnsupportedCompressionType,
 )
-from tidelock.protocol.records import Record, iter_records, read_header
+from tidelock.protocol.records import Record, iter_records, read_header, recompress_batch
 
 RECALL_BYTES = 8 * 1024 * 1024
 # What one batch may open to: a few KB of gzip could otherwise keep the broker's only loop busy for minutes.
@@ -77,6 +78,24 @@ def opened(batch: bytes | memoryview) -> Iterator[Record]:
     """
     try:
         yield from iter_records(batch, limit=OPENED_BYTES)
+    except CompressionUnavailable as error:
+        raise UnsupportedCompressionType(error.what, where=error.where, hint=error.hint) from error
+
+
+def recompressed(batch: memoryview, settings: LogSettings) -> memoryview:
+    """Return a batch in the topic's own codec.
+
+    Raises:
+        UnsupportedCompressionType: also where the library of either codec is not installed.
+        CorruptMessage: what is in it cannot be opened.
+        MessageTooLarge: it opens to more than `OPENED_BYTES`.
+
+    Source: Kafka `LogValidator.buildRecordsAndAssignOffsets`.
+    """
+    codec, level = settings.compression_codec, settings.compression_level
+    assert codec is not None
+    try:
+        return memoryview(recompress_batch(batch, codec, level, limit=OPENED_BYTES))
     except CompressionUnavailable as error:
         raise UnsupportedCompressionType(error.what, where=error.where, hint=error.hint) from error
 

@@ -34,6 +34,7 @@ from tidelock.broker.log.validate import (
     LAST_COMPRESSION,
     TRANSACTIONAL,
     refusal,
+    wrong_size,
 )
 from tidelock.protocol.checksum import crc32c
 from tidelock.protocol.error_codes import (
@@ -76,7 +77,8 @@ class Partition(StoredLog):
     `log_start_offset` is the first offset that can be read, `log_end_offset` the next to be given; what is
     committed ends at `high_watermark`: a single node reaches it with every append, or, where the settings say
     so, with every flush.
-    `offline` is the reason why nothing works any more, or None.
+    `offline` is the reason why nothing works any more, or None. `codec` is the one that batches are stored
+    in; None: as their producers sent them.
     """
 
     def __init__(
@@ -115,6 +117,7 @@ class Partition(StoredLog):
         self._stamps = settings.message_timestamp_type == "LogAppendTime"
         self._looks_inside = settings.compacts
         self._commits_when_durable = settings.commits_when_durable
+        self.codec = settings.compression_codec
         self._max_batch_bytes = min(settings.max_message_bytes, settings.segment_bytes)
         self._max_ahead_ms = settings.message_timestamp_after_max_ms
         self.configure_storage(settings)
@@ -144,7 +147,7 @@ class Partition(StoredLog):
 
         Args:
             batches: writable; exactly one batch. Its base offset, leader epoch and, under LogAppendTime, its
-                timestamp and checksum are rewritten in place.
+                timestamp and checksum are rewritten in place, unless the topic's codec asks for a new one.
             now_ms: the broker's wall clock.
             internal: written by the broker itself: markers, any base offset and no sequence are allowed.
 
@@ -178,6 +181,8 @@ class Partition(StoredLog):
                 return known
         if self._looks_inside and not internal:
             lookup.require_keys(batches)
+        if self.codec is not None and bits & COMPRESSION_MASK != self.codec and not internal:
+            batches = self._recompressed(batches)
         stamp = -1
         if self._stamps:
             newest = stamp = now_ms
@@ -225,6 +230,16 @@ class Partition(StoredLog):
         if error is not None:
             error.where = f"{self.topic}-{self.index}"
             raise error
+
+    def _recompressed(self, batch: memoryview) -> memoryview:
+        try:
+            found = lookup.recompressed(batch, self.settings)
+            if too_large := wrong_size(len(found), self.settings):
+                raise too_large
+        except KafkaError as error:
+            error.where = f"{self.topic}-{self.index}"
+            raise
+        return found
 
     def _known(self, pid: int, epoch: int, first: int, delta: int, bits: int) -> Appended | None:
         """Return where a producer's batch already is, or None for one that is due; raises for all others."""

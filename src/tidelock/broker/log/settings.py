@@ -22,6 +22,8 @@ class LogSettings:
     `segment_bytes` defaults to 64 MB where Kafka has 1 GB: recovery after a crash reads at least the segment
     that was being written, so smaller segments mean a faster start.
     `segment_ms` counts from a segment's first append on the broker's clock, not from record timestamps.
+    `compression_codec`: batches in another codec are recompressed to it, at `compression_level` (None =
+    Kafka's default); None leaves every batch as its producer sent it.
     `commits_when_durable`: records are committed, and can be read, once they are flushed, not before.
     """
 
@@ -40,6 +42,8 @@ class LogSettings:
     min_cleanable_dirty_ratio: float = 0.5
     producer_id_expiration_ms: int = DAY_MS
     commits_when_durable: bool = False
+    compression_codec: int | None = None
+    compression_level: int | None = None
 
     @property
     def deletes(self) -> bool:

@@ -45,7 +45,7 @@ def refusal(batch: memoryview, settings: LogSettings, now_ms: int, *, internal: 
     header = HEADER.unpack_from(batch)
     return (
         _wrong_frame(header[1] + LENGTH_OVERHEAD, header[3], size)
-        or (None if internal else _wrong_size(size, settings))
+        or (None if internal else wrong_size(size, settings))
         or _wrong_checksum(batch, header[4])
         or _wrong_fields(header)
         or (None if internal else _not_for_clients(header))
@@ -63,7 +63,8 @@ def _wrong_frame(declared: int, magic: int, size: int) -> KafkaError | None:
     return None
 
 
-def _wrong_size(size: int, settings: LogSettings) -> KafkaError | None:
+def wrong_size(size: int, settings: LogSettings) -> KafkaError | None:
+    """Return the error for a batch of so many bytes, or None."""
     if size > settings.max_message_bytes:
         return MessageTooLarge(
             f"the batch has {size} bytes; max.message.bytes is {settings.max_message_bytes}"

@@ -2,6 +2,7 @@
 
 import errno
 import struct
+import sys
 
 import pytest
 
@@ -10,10 +11,12 @@ from tidelock.broker.log import KeylessRecords, LogSettings, MemoryFiles, Partit
 from tidelock.protocol import error_codes as errors
 from tidelock.protocol.records import (
     COMMIT,
+    HEADER_BYTES,
     Producer,
     Record,
     build_batch,
     build_control_batch,
+    check_crc,
     iter_batches,
     iter_records,
 )
@@ -322,6 +325,78 @@ class TestTime:
         partition.append(batch(1, timestamp=50), NOW)
         partition.append(with_field(">h", 21, 1), NOW)  # says gzip, is not
         assert partition.offset_for_timestamp(1_001) == (1_002, 1)
+
+
+class TestRecompression:
+    """The topic's compression.type is not `producer`."""
+
+    GZIP = LogSettings(compression_codec=1, compression_level=9)
+
+    @pytest.mark.parametrize("wanted", [0, 1, 2, 3, 4])
+    @pytest.mark.parametrize("sent", [0, 1, 2, 3, 4])
+    def test_records_stay_and_the_codec_is_the_topics(self, sent: int, wanted: int) -> None:
+        partition = opened(LogSettings(compression_codec=wanted))
+        partition.append(batch(3), NOW)
+        made = batch(5, timestamp=NOW, compression=sent, producer=Producer(7, 1, 0))
+        records = [one._replace(offset=one.offset + 3) for one in iter_records(bytes(made))]
+        assert partition.append(made, NOW)[:2] == (3, 7)
+        data = partition.read(3, 10_000)
+        (found,) = [header for header, _ in iter_batches(data) if header.base_offset == 3]
+        assert found.attributes & 7 == wanted
+        assert (found.producer_id, found.producer_epoch, found.base_sequence, found.count) == (7, 1, 0, 5)
+        assert check_crc(data, 0, found)
+        assert list(iter_records(data)) == records
+
+    def test_a_batch_in_the_topics_codec_is_kept_to_the_byte(self) -> None:
+        partition = opened(self.GZIP)
+        made = bytes(batch(5, compression=1))
+        partition.append(memoryview(bytearray(made)), NOW)
+        assert bytes(partition.read(0, 10_000))[HEADER_BYTES:] == made[HEADER_BYTES:]
+
+    def test_a_repeated_batch_is_recognized(self) -> None:
+        partition = opened(self.GZIP)
+        for number in range(2):
+            made = batch(5, producer=Producer(7, 1, 0))
+            assert partition.append(made, NOW)[:2] == (0, 4), number
+        assert partition.log_end_offset == 5
+
+    def test_the_brokers_time_goes_into_the_new_batch(self) -> None:
+        partition = opened(LogSettings(compression_codec=1, message_timestamp_type="LogAppendTime"))
+        partition.append(batch(2, timestamp=5), NOW)
+        data = partition.read(0, 10_000)
+        (found,) = [header for header, _ in iter_batches(data)]
+        assert (found.max_timestamp, found.log_append_time, found.attributes & 7) == (NOW, True, 1)
+        assert check_crc(data, 0, found)
+
+    def test_markers_stay_as_they_are(self) -> None:
+        partition = opened(self.GZIP)
+        partition.append(batch(1, producer=Producer(7, 0, 0), transactional=True), NOW)
+        marker = build_control_batch(COMMIT, Producer(7, 0), coordinator_epoch=1, timestamp=NOW)
+        partition.append(memoryview(marker), NOW, internal=True)
+        codecs = [header.attributes & 7 for header, _ in iter_batches(partition.read(0, 10_000))]
+        assert codecs == [1, 0]
+
+    def test_what_becomes_too_large_is_refused(self) -> None:
+        partition = opened(LogSettings(compression_codec=0, max_message_bytes=1_000))
+        with pytest.raises(errors.MessageTooLarge):
+            partition.append(batch(5, size=1_000, compression=1), NOW)
+        assert partition.log_end_offset == 0
+
+    def test_what_cannot_be_opened_is_refused(self) -> None:
+        import crc32c
+
+        partition = opened(LogSettings(compression_codec=0))
+        made = batch(5, compression=1)
+        made[61:65] = b"oops"
+        struct.pack_into(">I", made, 17, crc32c.crc32c(made[21:]))
+        with pytest.raises(errors.CorruptMessage):
+            partition.append(made, NOW)
+        assert partition.log_end_offset == 0
+
+    def test_a_codec_that_is_not_installed_is_refused(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "cramjam", None)
+        with pytest.raises(errors.UnsupportedCompressionType):
+            opened(LogSettings(compression_codec=4)).append(batch(5), NOW)
 
 
 class TestDelete:
