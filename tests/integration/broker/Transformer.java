@@ -46,7 +46,7 @@ public class Transformer {
         settings.put("enable.auto.commit", "false");
         settings.put("isolation.level", "read_committed");
         settings.put("session.timeout.ms", "6000");
-        settings.put("max.poll.records", "40");
+        settings.put("max.poll.records", "500");
         settings.put("key.deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
         settings.put("value.deserializer", "org.apache.kafka.common.serialization.ByteArrayDeserializer");
         return settings;

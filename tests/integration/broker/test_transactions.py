@@ -58,7 +58,7 @@ class Program:
 class JavaTransformer(Program):
     """The transformer on the Java client."""
 
-    pause = (2.0, 4.0)
+    pause = (3.0, 6.0)  # a JVM needs a second or two to begin
 
     def __init__(self, engines: Engines, folder: Path, *given: str) -> None:
         super().__init__(*given)
@@ -140,7 +140,7 @@ def run(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: 
 
 
 def committed(bootstrap: str, topic: str, count: int, program: Program) -> list[tuple[bytes, int]]:
-    """Read what is committed until `count` records came, and then whether more do."""
+    """Read what is committed until `count` records came, and then whether more do; a standstill ends it."""
     found: list[tuple[bytes, int]] = []
     consumer = Consumer(
         {
@@ -159,6 +159,8 @@ def committed(bootstrap: str, topic: str, count: int, program: Program) -> list[
         program.revive()
         good = [one for one in consumer.consume(500, 0.2) if one.error() is None]
         found += [(one.key() or b"", int(one.value() or b"-1")) for one in good]
+        if good:
+            deadline = time.monotonic() + SETTLE
         if len(found) < count:
             continue
         quiet_until = quiet_until or time.monotonic() + 1.0
