@@ -68,6 +68,10 @@ TREE: dict[str, Leaf | Branch] = {
     "connect": Branch(
         "Connectors of a Connect worker.",
         {
+            "distributed": Leaf(
+                "Run one of several Connect workers that share their work.",
+                "tidelock.cli.connect.distributed",
+            ),
             "standalone": Leaf(
                 "Run a Connect worker from Kafka's own properties files.", "tidelock.cli.connect.standalone"
             ),

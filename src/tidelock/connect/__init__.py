@@ -13,14 +13,25 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from tidelock.connect.distributed.settings import DistributedSettings
+    from tidelock.connect.distributed_worker import DistributedWorker
     from tidelock.connect.runtime.properties import load_properties
     from tidelock.connect.runtime.redaction import shown_value
     from tidelock.connect.runtime.settings import StandaloneSettings
     from tidelock.connect.worker import StandaloneWorker
 
-__all__ = ["StandaloneSettings", "StandaloneWorker", "load_properties", "shown_value"]
+__all__ = [
+    "DistributedSettings",
+    "DistributedWorker",
+    "StandaloneSettings",
+    "StandaloneWorker",
+    "load_properties",
+    "shown_value",
+]
 
 _HOMES = {
+    "DistributedSettings": "tidelock.connect.distributed.settings",
+    "DistributedWorker": "tidelock.connect.distributed_worker",
     "StandaloneSettings": "tidelock.connect.runtime.settings",
     "StandaloneWorker": "tidelock.connect.worker",
     "load_properties": "tidelock.connect.runtime.properties",

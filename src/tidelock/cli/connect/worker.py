@@ -1,4 +1,4 @@
-"""A standalone Connect worker in this process: files to settings, a bound port, run until a signal."""
+"""A Connect worker in this process: files to settings, a bound port, run until a signal."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import click
 
 from tidelock.cli.commands import session
 from tidelock.config import ConfigError, Problem
-from tidelock.connect import StandaloneSettings, StandaloneWorker, load_properties
+from tidelock.connect import (
+    DistributedSettings,
+    DistributedWorker,
+    StandaloneSettings,
+    StandaloneWorker,
+    load_properties,
+)
 from tidelock.errors import UsageError
 from tidelock.runtime import LOOPBACK, bind_loopback, run_services
 
@@ -49,6 +55,32 @@ def run(file: Path, connectors: Sequence[Path]) -> None:
         async def ready() -> None:
             names = ", ".join(one["name"] for one in wanted) or "no connectors yet"
             click.echo(f"Connect  {worker.url}  ({names})  ·  Ctrl-C stops", err=True)
+
+        asyncio.run(run_services([worker], ready=ready))
+
+
+def run_distributed(file: Path) -> None:
+    """Run one of several workers until SIGINT or SIGTERM.
+
+    Raises:
+        TidelockError: the file is wrong, or the port is taken.
+    """
+    if "connector.class" in (given := load_properties(file)):
+        raise NoWorkerFileError(
+            "this is no worker's configuration",
+            where=str(file),
+            hint="give the worker's file, then make connectors over REST: tidelock connect apply -f FILE",
+        )
+    settings = DistributedSettings.parse(given, where=str(file))
+    host, port = listener(settings.listeners, str(file))
+    if not session().verbose:
+        logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s")
+    hint = f"set listeners=http://{LOOPBACK}:PORT in {file} to a free port above 1023, or stop the owner"
+    with bind_loopback(port, host=host, what="connect", hint=hint) as sock:
+        worker = DistributedWorker(settings, sock=sock)
+
+        async def ready() -> None:
+            click.echo(f"Connect  {worker.url}  (group {settings.group_id})  ·  Ctrl-C stops", err=True)
 
         asyncio.run(run_services([worker], ready=ready))
 

@@ -107,6 +107,10 @@ class ConfigState:
         known = self._tasks.get(connector, {})
         return [known[number] for number in range(self._counts.get(connector, 0))]
 
+    def has_tasks(self, connector: str) -> bool:
+        """Whether a task set, be it an empty one, was ever committed."""
+        return connector in self._counts
+
     def target(self, connector: str) -> str:
         """Return the state that a user wants."""
         return self.targets.get(connector, STARTED)

@@ -16,8 +16,11 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from tidelock.connect.distributed.config_state import SessionKey
+from tidelock.connect.distributed.group_protocol import SESSIONED
 from tidelock.errors import RefusedError, UsageError
 
+SINCE = SESSIONED
+"""Protocol version from which on requests between workers are signed."""
 SIGNATURE, ALGORITHM = "X-Connect-Authorization", "X-Connect-Request-Signature-Algorithm"
 HASHES = {"HmacSHA256": hashlib.sha256, "HmacSHA384": hashlib.sha384, "HmacSHA512": hashlib.sha512}
 

@@ -9,11 +9,16 @@ from tidelock.connect.rest.admin import AdminResource
 from tidelock.connect.rest.connectors import ConnectorsResource
 from tidelock.connect.rest.offsets import OffsetsResource
 from tidelock.connect.rest.plugins import PluginsResource
-from tidelock.connect.rest.routing import Doorkeeper, Router
+from tidelock.connect.rest.routing import Doorkeeper, Route, Router
 from tidelock.connect.runtime.herder import StandaloneHerder
 
 
 def rest_app(herder: StandaloneHerder, doorkeeper: Doorkeeper | None = None) -> Router:
     """Return the application; `doorkeeper` says whose requests it answers."""
+    return Router(routes(herder), doorkeeper)
+
+
+def routes(herder: StandaloneHerder) -> list[Route]:
+    """Return the table of every path that clients use."""
     resources = (PluginsResource, ConnectorsResource, OffsetsResource, AdminResource)
-    return Router([route for resource in resources for route in resource(herder).routes()], doorkeeper)
+    return [route for resource in resources for route in resource(herder).routes()]

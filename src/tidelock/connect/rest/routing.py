@@ -26,6 +26,7 @@ from tidelock.web import (
     Send,
     is_loopback_name,
     is_own_origin,
+    read_body,
     read_json,
     send_reply,
 )
@@ -80,6 +81,15 @@ class Request:
         """Return a true/false query parameter."""
         given = self.query(name)
         return given[-1].strip().lower() == "true" if given else default
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """The headers, by name in lower case."""
+        return {name.decode("latin-1"): value.decode("latin-1") for name, value in self._scope["headers"]}
+
+    async def body(self) -> bytes:
+        """Return the body as it came."""
+        return await read_body(self._receive)
 
     async def json(self) -> Any:
         """Return the JSON body; HttpError with the place of what is wrong."""
@@ -151,9 +161,8 @@ class Router:
         await send_reply(send, reply.status, body, headers)
 
     async def _answer(self, scope: Scope, receive: Receive) -> Reply:
-        raw: bytes = scope.get("raw_path") or scope["path"].encode()
-        path = tuple(unquote(part) for part in raw.decode("latin-1").split("?")[0].split("/") if part)
-        compared = ((route, _match(parts, path)) for parts, route in self._routes)
+        path = path_of(scope)
+        compared = ((route, match(parts, path)) for parts, route in self._routes)
         matching = [(route, segments) for route, segments in compared if segments is not None]
         if not matching:
             return error_reply(404, "HTTP 404 Not Found")
@@ -163,7 +172,14 @@ class Router:
         return error_reply(405, "HTTP 405 Method Not Allowed")
 
 
-def _match(parts: Sequence[str], path: Sequence[str]) -> list[str] | None:
+def path_of(scope: Scope) -> tuple[str, ...]:
+    """Return the segments of a request's path, decoded one by one."""
+    raw: bytes = scope.get("raw_path") or scope["path"].encode()
+    return tuple(unquote(part) for part in raw.decode("latin-1").split("?")[0].split("/") if part)
+
+
+def match(parts: Sequence[str], path: Sequence[str]) -> list[str] | None:
+    """Return what stands in a path for each `*` of a pattern; None if it is another path."""
     if len(parts) != len(path):
         return None
     pairs = list(zip(parts, path, strict=True))

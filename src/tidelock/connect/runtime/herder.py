@@ -31,7 +31,7 @@ from tidelock.connect.runtime.offset_changes import ConnectorOffsets
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.processes import ForkServer
 from tidelock.connect.runtime.restart import RestartPolicy
-from tidelock.connect.runtime.settings import ConnectorSettings, StandaloneSettings
+from tidelock.connect.runtime.settings import ConnectorSettings, WorkerSettings
 from tidelock.connect.runtime.sink_offsets import Items, member_of
 from tidelock.connect.runtime.stores import StoreError, Stores
 from tidelock.connect.runtime.supervision import State, TaskStatus, TaskSupervisor
@@ -62,7 +62,7 @@ class StandaloneHerder:
 
     def __init__(
         self,
-        settings: StandaloneSettings,
+        settings: WorkerSettings,
         worker_id: str,
         *,
         stores: Stores,

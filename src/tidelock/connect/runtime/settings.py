@@ -98,14 +98,6 @@ class WorkerSettings(Settings):
         doc="Whether connectors may override client keys.",
     )
 
-
-class StandaloneSettings(WorkerSettings):
-    """Keys of connect-standalone.properties."""
-
-    offset_storage_file_filename: str = key(
-        default="", importance=HIGH, doc="File of the source connectors' offsets; a data folder has its own."
-    )
-
     @classmethod
     def parse(cls, given: Mapping[str, object], *, where: str | None = None, strict: bool = False) -> Self:
         """See Settings; unknown keys are no problem here, `warnings` has them."""
@@ -135,6 +127,14 @@ class StandaloneSettings(WorkerSettings):
             for name, value in self.originals.items()
             if name not in known and not name.startswith(PASS_THROUGH)
         ]
+
+
+class StandaloneSettings(WorkerSettings):
+    """Keys of connect-standalone.properties."""
+
+    offset_storage_file_filename: str = key(
+        default="", importance=HIGH, doc="File of the source connectors' offsets; a data folder has its own."
+    )
 
 
 def _is_name(value: str) -> str | None:
