@@ -14,6 +14,8 @@ from tests.engines.kafka import ApacheKafka
 from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker, is_alive
 from tests.support.waiting import eventually
+from tidelock.client import Admin
+from tidelock.errors import TidelockError
 
 STRING = "org.apache.kafka.connect.storage.StringConverter"
 
@@ -162,6 +164,29 @@ def test_altered_offsets_of_a_sink_are_where_it_goes_on(worker: Worker, tmp_path
     worker.request("PUT", f"/connectors/{name}/resume")
     eventually(lambda: count(after) == 13, 20)
     assert after.read_text().splitlines()[-3:] == ["줄 7", "줄 8", "줄 9"]
+
+
+def test_fewer_tasks_take_over_the_partitions_of_those_that_are_gone(
+    worker: Worker, tmp_path: Path, properties: dict[str, str], name: str
+) -> None:
+    admin = Admin(properties["bootstrap.servers"])
+    admin.create_topic(name, 4)
+    after = tmp_path / "out.txt"
+    worker.request("PUT", f"/connectors/{name}/config", sink(after, name, **{"tasks.max": "2"}))
+
+    def members() -> list[int]:
+        found = admin.describe_group(f"connect-{name}").members
+        return sorted(len(member.partitions) for member in found)
+
+    def settled_with(*counts: int) -> bool:
+        try:
+            return members() == list(counts)
+        except TidelockError:  # nobody coordinates the group yet, or a fresh broker is slow to say so
+            return False
+
+    eventually(lambda: settled_with(2, 2), 60)
+    worker.request("PUT", f"/connectors/{name}/config", sink(after, name))
+    eventually(lambda: settled_with(4), 60)
 
 
 def test_a_log_level_reaches_tasks_that_run_and_tasks_that_start(

@@ -211,9 +211,11 @@ class StandaloneHerder:
                     del self._entries[name]
                 raise
             self._entries[name] = entry
+            before = len(entry.tasks)
             await self._stop_entry(entry)
             entry.config, entry.target = given, target or entry.target
             await self._start_locked(entry)
+            await self._forget_tasks(entry, range(len(entry.tasks), before))
         return old is None
 
     def changed_keys(self, name: str, config: Config) -> list[str]:
@@ -423,12 +425,17 @@ class StandaloneHerder:
     async def _stop_entry(self, entry: ConnectorEntry, *, for_good: bool = False) -> None:
         tasks, entry.tasks = entry.tasks, []
         await asyncio.gather(*(task.stop(self._grace) for task in tasks))
-        if for_good and tasks and entry.kind == "sink":
-            members = [member_of(self._member_id, entry.name, task.status.number) for task in tasks]
-            await self._connector_offsets.forget_members(entry, members)
+        if for_good:
+            await self._forget_tasks(entry, range(len(tasks)))
         if entry.connector is not None:
             connector, entry.connector = entry.connector, None
             await asyncio.to_thread(connector.stop)
+
+    async def _forget_tasks(self, entry: ConnectorEntry, numbers: range) -> None:
+        """Take a sink's tasks that will not come back out of its group: others get their partitions now."""
+        if numbers and entry.kind == "sink":
+            members = [member_of(self._member_id, entry.name, number) for number in numbers]
+            await self._connector_offsets.forget_members(entry, members)
 
     @property
     def _grace(self) -> float:
