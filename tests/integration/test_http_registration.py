@@ -12,8 +12,9 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from tests.support.flavours import Flavour
 from tests.support.waiting import eventually_async
-from tidelock import http
+from tidelock import http, observe
 from tidelock.discovery.client import DiscoveryClient
 from tidelock.discovery.server import RegistryServer
 from tidelock.discovery.settings import DiscoverySettings, InstanceSettings, RegistrySettings
@@ -233,3 +234,32 @@ def test_a_registered_application_tells_whom_it_calls(monkeypatch: pytest.Monkey
             await source.close()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize("flavour", ["asyncio", "blocking"])
+def test_a_call_that_looks_again_is_told_once(flavour: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str | None, int | None]] = []
+
+    async def run() -> None:
+        async with registry() as url:
+            sock = bind_loopback(0)
+            app = http.register(starlette_app(), "hello-service", port=sock.getsockname()[1], registry=url)
+            monkeypatch.setenv("EUREKA_CLIENT_SERVICEURL_DEFAULTZONE", url)
+            async with served(app, sock), Flavour(flavour).client() as client:
+                hello = client.connect(Hello)
+
+                async def answered() -> bool:
+                    told.clear()
+                    with contextlib.suppress(http.NoInstance):
+                        return await hello.hello("ann") == "hello ann"
+                    assert told == [("TID-401", None)]
+                    return False
+
+                await eventually_async(answered, interval=0.11)
+                assert told == [(None, 200)]
+
+    end = observe.subscribe(http.Called, lambda event: told.append((event.error, event.status)))
+    try:
+        asyncio.run(run())
+    finally:
+        end()

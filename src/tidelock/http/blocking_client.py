@@ -97,6 +97,7 @@ class BlockingClient:
 
             source = self._owned = Background(lambda: LocalFirst(clock))
         self._services = Services(source, policy or Policy(), clock, rng or random.Random())
+        self._can_look_again = isinstance(source, BlockingRefreshable)
         self._now = self._services.now
         self._hooks = hooks
         self._ssl = ssl
@@ -176,12 +177,22 @@ class BlockingClient:
     def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
+        report = Report(service, request.label, self._now(), may_look_again=self._can_look_again)
         try:
-            return self._run(service, request, seconds, pinned)
+            return self._run(report, request, seconds, pinned)
         except NoInstance as error:
-            if not self._looked_again(error):
+            if not self._can_look_again:
                 raise
-            return self._run(service, request, seconds, pinned)
+            has_looked = False
+            try:
+                has_looked = self._looked_again(error)
+            finally:
+                report.may_look_again = False
+                if not has_looked:
+                    report.tell(self._now())
+            if not has_looked:
+                raise
+            return self._run(report, request, seconds, pinned)
 
     def request(
         self,
@@ -226,12 +237,9 @@ class BlockingClient:
         """Send DELETE; see `request`."""
         return self.request("DELETE", url, **options)
 
-    def _run(
-        self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
-    ) -> Response:
+    def _run(self, report: Report, request: Request, seconds: float | None, pinned: str | None) -> Response:
         start = self._services.start(seconds, pinned)
-        flow = call(request, service, start)
-        report = Report(service, request.label, start.now)
+        flow = call(request, report.service, start)
         return drive(flow, report, self.connections, self._now, self._lock)
 
     def _looked_again(self, error: NoInstance) -> bool:

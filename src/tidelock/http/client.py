@@ -79,6 +79,7 @@ class Client:
 
             source = self._owned = LocalFirst(clock)
         self._services = Services(source, policy or Policy(), clock, rng or random.Random())
+        self._can_look_again = isinstance(source, RefreshableSource)
         self._now = self._services.now
         self._hooks = hooks
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
@@ -170,12 +171,22 @@ class Client:
     async def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
+        report = Report(service, request.label, self._now(), may_look_again=self._can_look_again)
         try:
-            return await self._run(service, request, seconds, pinned)
+            return await self._run(report, request, seconds, pinned)
         except NoInstance as error:
-            if not await self._looked_again(error):
+            if not self._can_look_again:
                 raise
-            return await self._run(service, request, seconds, pinned)
+            has_looked = False
+            try:
+                has_looked = await self._looked_again(error)
+            finally:
+                report.may_look_again = False
+                if not has_looked:
+                    report.tell(self._now())
+            if not has_looked:
+                raise
+            return await self._run(report, request, seconds, pinned)
 
     async def _looked_again(self, error: NoInstance) -> bool:
         """Have the source refresh itself, once for all calls that miss an instance; say why it cannot."""
@@ -197,13 +208,13 @@ class Client:
         return True
 
     async def _run(
-        self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
+        self, report: Report, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
         start = self._services.start(seconds, pinned)
-        flow = call(request, service, start)
+        flow = call(request, report.service, start)
         loop = asyncio.get_running_loop()
         pools = self._current if loop is self._loop and self._current is not None else self._pools_of(loop)
-        return await drive(flow, Report(service, request.label, start.now), pools, self._now)
+        return await drive(flow, report, pools, self._now)
 
     def _pools_of(self, loop: asyncio.AbstractEventLoop) -> Pools:
         pools = self._pools.get(loop)

@@ -9,6 +9,7 @@ import logging
 
 from tidelock import observe
 from tidelock.http.breaker import State
+from tidelock.http.errors import NoInstance
 from tidelock.http.events import BreakerChanged, Called, Ejected
 from tidelock.http.exchange import Response
 from tidelock.http.flow import Race, Send, ServiceState
@@ -20,18 +21,23 @@ class Report:
     """Notes about one call while a driver runs it.
 
     Attributes:
+        service: what is known about whom it calls.
         failed: the code of the error.
+        may_look_again: a call that finds nobody is not over: its caller looks again, or clears this.
     """
 
-    __slots__ = ("_label", "_last", "_response", "_service", "_started", "failed")
+    __slots__ = ("_label", "_last", "_response", "_started", "failed", "may_look_again", "service")
 
-    def __init__(self, service: ServiceState, label: str, started: float) -> None:
-        self._service = service
+    def __init__(
+        self, service: ServiceState, label: str, started: float, *, may_look_again: bool = False
+    ) -> None:
+        self.service = service
         self._label = label
         self._started = started
         self._last: Send | None = None
         self._response: Response | None = None
         self.failed: str | None = None
+        self.may_look_again = may_look_again
 
     def asked(self, effect: Send | Race) -> None:
         """An attempt begins."""
@@ -39,12 +45,14 @@ class Report:
 
     def answered(self, response: Response) -> Response:
         """This is the call's answer."""
-        self._response = response
+        self._response, self.failed = response, None
         return response
 
     def tell(self, now: float) -> None:
         """The call is over: say so."""
-        service, last, response = self._service, self._last, self._response
+        if self.may_look_again and self.failed == NoInstance.code:
+            return
+        service, last, response = self.service, self._last, self._response
         instance = last.peer.instance if last is not None else None
         status = None
         if response is not None:
