@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from tests.integration.crash_story import DOWN, JAVA, OURS, story
+from tests.integration.crash_story import CALLERS, DOWN, JAVA, OURS, story
 from tests.integration.test_discovery_client import client, registry, until
 from tests.integration.test_http_failover import Orders
 from tidelock import http
@@ -20,9 +20,8 @@ def test_a_kill_under_load_fails_no_idempotent_call(kind: str) -> None:
     noticed = asyncio.run(story(kind, watching=100 if kind == OURS else 0, after=0.9))
     assert noticed.calls > 50
     assert noticed.failed == []
-    # one ejection lasts a second: who found the port closed within a moment is all that ever does
-    late = [seconds for seconds in noticed.refused if seconds > 0.5]
-    assert late == []
+    # what was under way or first to find the port closed; on a busy machine one more after the ejection
+    assert len(noticed.refused) <= CALLERS + 1
     if kind == OURS:
         assert noticed.told is not None
         assert noticed.told < 5.0  # 0.2 s on an idle machine: bench crash
