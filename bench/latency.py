@@ -1,8 +1,9 @@
 """One record at a time: how long until it is acknowledged, and until a waiting consumer has it.
 
-    python -m bench.latency HOST:PORT TOPIC SECONDS
+    python -m bench.latency HOST:PORT TOPIC SECONDS [ack]
 
-One connection produces, another has a fetch waiting for exactly that record. The topic must be empty.
+One connection produces, another has a fetch waiting for exactly that record; with `ack` none has, for a
+broker whose fetches wait for their time and not for data. The topic must be empty.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ def waiting_fetch(topic: str, offset: int) -> bytes:
     return bytes(encode_request(request, FETCH_VERSION, 1, "bench"))
 
 
-def measure(bootstrap: str, topic: str, seconds: float) -> dict[str, float]:
+def measure(bootstrap: str, topic: str, seconds: float, *, consumes: bool) -> dict[str, float]:
     """Microseconds: median and 99th percentile of both."""
     load = ProduceLoad(topic, 1, 1, 100)
     request = bytes(load.request())
@@ -42,11 +43,12 @@ def measure(bootstrap: str, topic: str, seconds: float) -> dict[str, float]:
     offset, end = 1, time.perf_counter() + seconds
     while time.perf_counter() < end or offset <= WARMING + LEAST:
         struct.pack_into(">q", frame, at, offset)
-        consumer.sendall(frame)
+        if consumes:
+            consumer.sendall(frame)
         time.sleep(PAUSE)  # the fetch is parked, and both sides have come to rest
         start = time.perf_counter()
         producer.sendall(request)
-        left = {producer: acks, consumer: whole}
+        left = {producer: acks, consumer: whole} if consumes else {producer: acks}
         while left:
             for sock in select.select(list(left), [], [])[0]:
                 receive(sock)
@@ -54,10 +56,13 @@ def measure(bootstrap: str, topic: str, seconds: float) -> dict[str, float]:
         offset += 1
     found = {}
     for name, values in (("ack", acks[WARMING:]), ("end to end", whole[WARMING:])):
+        if not values:
+            continue
         cuts = statistics.quantiles(values, n=100)
         found[f"{name} p50"], found[f"{name} p99"] = cuts[49], cuts[98]
     return found
 
 
 if __name__ == "__main__":
-    print(json.dumps(measure(sys.argv[1], sys.argv[2], float(sys.argv[3]))))
+    bootstrap, topic, seconds, *rest = sys.argv[1:]
+    print(json.dumps(measure(bootstrap, topic, float(seconds), consumes=rest != ["ack"])))

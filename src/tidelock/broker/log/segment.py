@@ -269,6 +269,7 @@ class Segment:
         self._load()
         for position, header in self.headers(self._index.position_for(offset)):
             if header[0] + header[6] >= offset:
+                self._remember(offset, position)  # others begin there as well
                 return position
         return self.size
 
