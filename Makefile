@@ -49,8 +49,8 @@ unit: $(STAMP) ## unit tests only
 bench: $(STAMP) ## benchmarks beside named peers, as ratios
 	@$(BIN)/python -m bench $(ARGS)
 
-engines: $(STAMP) ## fetch Apache Kafka, its tools and Spring's Eureka server (Java 17, Maven) into .engines
-	@$(BIN)/python -m tests.engines.fetch && $(BIN)/python -m tests.engines.eureka
+engines: $(STAMP) ## fetch Apache Kafka, its tools; build Spring's Eureka server and a service (Java 17, Maven) into .engines
+	@$(BIN)/python -m tests.engines.fetch && $(BIN)/python -m tests.engines.spring
 
 conformance: $(STAMP) ## other projects' suites for their Kafka clients, against our broker (needs git and the network)
 	@$(BIN)/python -m tests.conformance.clients.run $(ARGS)

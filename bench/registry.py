@@ -234,7 +234,7 @@ def main() -> None:
         print(f"Spring's server is left out: {why}")
     else:
         port = port_free()
-        with eureka.server(port, heap="512m", options=()) as process:
+        with eureka.server(port, heap="512m", warms_up=True) as process:
             columns["Spring"] = asyncio.run(measure(port, process.pid, pushes=False))
     rows = [(name, *(text(figures) for text in TEXTS.values())) for name, figures in columns.items()]
     table((f"{INSTANCES} instances, {WATCHERS} watchers", *TEXTS), rows)
