@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
+from tests.engines.kafka import free_port
 from tests.support.flavours import Flavour
 from tests.support.waiting import eventually_async
 from tidelock import http, observe
@@ -164,6 +166,44 @@ def test_an_unhealthy_application_does_not_come_up() -> None:
 
                 await eventually_async(up)
             await observer.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("kind", ["flask", "bare"])
+def test_a_wsgi_application_is_found_while_its_process_lives(kind: str) -> None:
+    async def run() -> None:
+        async with registry() as url:
+            port = free_port()
+            observer = DiscoveryClient(DiscoverySettings(service_url=(url,), registry_fetch_interval=0.05))
+            await observer.start()
+
+            async def known() -> Any:
+                return observer.instances("wsgi-service")
+
+            async def gone() -> bool:
+                return not observer.instances("wsgi-service")
+
+            line = [sys.executable, "-m", "tests.integration.wsgi_service", kind, str(port), url]
+            process = await asyncio.create_subprocess_exec(*line)
+            try:
+                (instance,) = await eventually_async(known, 30.0)
+                source = LocalFirst(SystemClock(), {"EUREKA_CLIENT_SERVICEURL_DEFAULTZONE": url})
+                async with http.Client(source) as client:
+                    assert (await client.get("http://wsgi-service/ann")).text == "/ann"
+                    health = await client.get("http://wsgi-service/actuator/health")
+                    info = await client.get("http://wsgi-service/actuator/info")
+                assert health.json() == {"status": "UP"}
+                assert info.json()["app"] == {"name": "wsgi-service", "instanceId": instance.instance_id}
+                await source.close()
+                process.terminate()
+                await asyncio.wait_for(process.wait(), 30)
+                await eventually_async(gone)
+            finally:
+                if process.returncode is None:
+                    process.kill()
+                    await process.wait()
+                await observer.stop()
 
     asyncio.run(run())
 

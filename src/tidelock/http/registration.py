@@ -1,6 +1,7 @@
-"""`register(app, "order-service")`: an ASGI application announces itself while it is served.
+"""`register(app, "order-service")`: an application announces itself while it is served.
 
-1. When the application has started, the instance is registered as STARTING.
+1. When an ASGI application has started, the instance is registered as STARTING; a WSGI application, which is
+   not told when it starts, is registered at once.
 2. When its port accepts connections and `health` says yes it becomes UP. Port 0 is not possible: the server
    does not tell the application which port it got.
 3. When the server shuts down, the lease is cancelled. Callers that come between the closing of the port and
@@ -8,27 +9,20 @@
 4. Meanwhile the registry is told every ten seconds whom this process calls, for its page.
 
 `/actuator/health` and `/actuator/info` answer in Spring's layout, and the caller's deadline is kept
-(`middleware`). This is a shell: it may use discovery.client and reads the environment through runtime.
+(`middleware`). The instance's life is in `announcing`, the WSGI side in `registration_wsgi`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import inspect
 import logging
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import msgspec
-
-from tidelock.discovery.client import DiscoveryClient
-from tidelock.discovery.instance import Instance, Status
-from tidelock.discovery.settings import DiscoverySettings, InstanceSettings
-from tidelock.errors import TidelockError, UsageError
-from tidelock.http.local import ZONE_KEY, accepts, registry_url
+from tidelock.discovery.settings import InstanceSettings
+from tidelock.errors import TidelockError
+from tidelock.http.announcing import ACTUATOR_PATHS, INFO_PATH, Announcement, Health, Options
 from tidelock.http.middleware import JSON, DeadlineMiddleware, TraceMiddleware
-from tidelock.http.telling import Telling
-from tidelock.runtime import SystemClock, environment
 from tidelock.web import AsgiApp, Message, Receive, Scope, Send, send_reply
 
 if TYPE_CHECKING:
@@ -38,22 +32,8 @@ log = logging.getLogger(__name__)
 
 A = TypeVar("A")
 
-PORT_VARIABLE = "PORT"
-PATIENCE = 0.02
-"""Seconds between two looks at the own port while starting."""
-
-Health = Callable[[], Awaitable[bool]]
-
-
-@dataclass(frozen=True)
-class Options:
-    """What `register` was told."""
-
-    name: str
-    port: int | None = None
-    registry: str | None = None
-    health: Health | None = None
-    instance: InstanceSettings = field(default_factory=InstanceSettings)
+WSGI_PARAMETERS = 2
+"""`environ` and `start_response`; ASGI has three."""
 
 
 def register(
@@ -65,10 +45,11 @@ def register(
     health: Health | None = None,
     instance: InstanceSettings | None = None,
 ) -> A:
-    """Make an ASGI application register itself while it is served.
+    """Make an application register itself while it is served.
 
     Args:
-        app: Starlette and FastAPI are changed in place; any other application is wrapped, so use the result.
+        app: Starlette, FastAPI and Flask are changed in place; any other ASGI or WSGI application is wrapped,
+            so use the result.
         name: the service's name.
         port: where it is served; the variable PORT when None.
         registry: URL ending in /eureka/; the environment's, else the one on this machine, when None.
@@ -77,36 +58,61 @@ def register(
 
     Returns:
         The application to serve.
+
+    Raises:
+        UsageError: of a WSGI application the port is not known; an ASGI application says so when it starts.
     """
     options = Options(name, port, registry, health, instance or InstanceSettings())
     if hasattr(app, "add_middleware"):
         cast("Starlette", app).add_middleware(Registered, options=options)
         return app
+    if is_wsgi(app):
+        from tidelock.http.registration_wsgi import (
+            registered,
+        )  # its thread and loop only for those who need them
+
+        return registered(app, options)
     return cast("A", Registered(cast("AsgiApp", app), options))
 
 
+def is_wsgi(app: object) -> bool:
+    """Whether an application is called as WSGI has it: Flask's, or anything else with two parameters."""
+    if hasattr(app, "wsgi_app"):
+        return True
+    try:
+        parameters = inspect.signature(cast("Any", app)).parameters.values()
+    except (TypeError, ValueError):
+        return False
+    needed = [one for one in parameters if one.default is one.empty and one.kind is not one.VAR_KEYWORD]
+    return len(needed) == WSGI_PARAMETERS and all(one.kind is not one.VAR_POSITIONAL for one in needed)
+
+
+def registers_itself(app: object) -> bool:
+    """Whether `register` was called for an ASGI application already."""
+    middleware = getattr(app, "user_middleware", ())
+    return isinstance(app, Registered) or any(one.cls is Registered for one in middleware)
+
+
 class Registered:
-    """The application with its registration around it."""
+    """An ASGI application with its registration around it.
+
+    Attributes:
+        announcement: the instance's life; a server of ours knows more of it than a lifespan tells.
+    """
 
     def __init__(self, app: AsgiApp, options: Options) -> None:
         self._app = app
         self._bounded = DeadlineMiddleware(TraceMiddleware(app))
-        self._options = options
-        self._client: DiscoveryClient | None = None
-        self._instance: Instance | None = None
-        self._rising: asyncio.Task[None] | None = None
-        self._telling: Telling | None = None
+        self.announcement = Announcement(options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] in ("/actuator/health", "/actuator/info"):
+        elif scope["type"] == "http" and scope["path"] in ACTUATOR_PATHS:
             await self._actuator(scope["path"], send)
         else:
             await self._bounded(scope, receive, send)
-
-    # life cycle
 
     async def _lifespan(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application's own lifespan; one that has none is given a minimal one."""
@@ -116,7 +122,7 @@ class Registered:
             nonlocal answered
             answered = True
             if message["type"] == "lifespan.startup.complete":
-                message = await self._started()
+                message = self._started()
             await send(message)
 
         async def listening() -> Message:
@@ -124,7 +130,7 @@ class Registered:
             message = await receive()
             asked = True
             if message["type"] == "lifespan.shutdown":
-                await self._stopped()
+                await self.announcement.end()
             return message
 
         running = asyncio.ensure_future(self._app(scope, listening, watching))
@@ -132,7 +138,7 @@ class Registered:
             await asyncio.wait([running])
         finally:
             running.cancel()
-            await self._stopped()
+            await self.announcement.end()
         if answered:
             running.result()  # its failure, if it failed
             return
@@ -140,92 +146,21 @@ class Registered:
             log.debug("the application has no lifespan", exc_info=running.exception())
         if not asked:
             await receive()
-        await send(await self._started())
+        await send(self._started())
         await receive()
-        await self._stopped()
+        await self.announcement.end()
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _started(self) -> Message:
+    def _started(self) -> Message:
         """Announce STARTING and watch for UP; returns the message for the server."""
         try:
-            port = self._port()
-            settings = self._discovery_settings()
+            self.announcement.begin()
         except TidelockError as error:
             return {"type": "lifespan.startup.failed", "message": str(error)}
-        client = self._client = DiscoveryClient(settings)
-        instance = self._options.instance.instance(self._options.name, port, status=Status.STARTING)
-        self._instance = instance
-        self._rising = asyncio.create_task(self._rise(client, instance), name=f"{instance.app} registration")
-        self._telling = Telling(client, instance, SystemClock())
-        self._telling.start()
         return {"type": "lifespan.startup.complete"}
 
-    async def _rise(self, client: DiscoveryClient, instance: Instance) -> None:
-        try:
-            await client.register(instance)
-            while not await self._serves(instance):
-                pass
-            up = msgspec.structs.replace(instance, status=Status.UP, last_dirty_timestamp=0)
-            self._instance = up
-            await client.register(up)
-            log.info("%s is UP at %s", up.app, up.url, extra={"instance": up.instance_id})
-        except TidelockError as error:
-            log.error("%s is not registered: %s", instance.app, error)
-
-    async def _serves(self, instance: Instance) -> bool:
-        """Whether the port accepts and the application is healthy; takes a moment when not."""
-        if await accepts(instance.url) and await self._is_healthy():
-            return True
-        await asyncio.sleep(PATIENCE)
-        return False
-
-    async def _stopped(self) -> None:
-        client, self._client = self._client, None
-        rising, self._rising = self._rising, None
-        telling, self._telling = self._telling, None
-        if self._instance is not None:
-            self._instance = msgspec.structs.replace(self._instance, status=Status.OUT_OF_SERVICE)
-        if rising is not None:
-            rising.cancel()
-            await asyncio.gather(rising, return_exceptions=True)
-        if telling is not None:
-            await telling.stop()
-        if client is not None:
-            await client.stop()
-
-    def _port(self) -> int:
-        given = self._options.port
-        text = environment().get(PORT_VARIABLE, "")
-        if given is None and text.isdigit():
-            given = int(text)
-        if not given:
-            raise UsageError(
-                f"{self._options.name} cannot be registered: its port is not known",
-                hint=f"register(app, {self._options.name!r}, port=8001), or set the variable {PORT_VARIABLE}",
-            )
-        return given
-
-    def _discovery_settings(self) -> DiscoverySettings:
-        url = self._options.registry or registry_url(environment())
-        given: dict[str, Any] = {"eureka.client.fetchRegistry": False}
-        if url is not None:
-            given[ZONE_KEY] = url
-        return DiscoverySettings.parse(given)
-
-    # /actuator
-
     async def _actuator(self, path: str, send: Send) -> None:
-        instance = self._instance
-        if path == "/actuator/info":
-            shown = {"name": self._options.name, "instanceId": instance.instance_id if instance else None}
-            await send_reply(send, 200, msgspec.json.encode({"app": shown}), [JSON])
-            return
-        status = instance.status if instance is not None else Status.UNKNOWN
-        if status is Status.UP and not await self._is_healthy():
-            status = Status.DOWN
-        code = 200 if status is Status.UP else 503
-        await send_reply(send, code, msgspec.json.encode({"status": status.value}), [JSON])
-
-    async def _is_healthy(self) -> bool:
-        health = self._options.health
-        return True if health is None else await health()
+        status, body = (
+            (200, self.announcement.info()) if path == INFO_PATH else await self.announcement.health()
+        )
+        await send_reply(send, status, body, [JSON])
