@@ -82,7 +82,12 @@ def environment() -> Mapping[str, str]:
 
 
 def bind_loopback(
-    port: int, *, host: str = LOOPBACK, what: str = "service", hint: str | None = None
+    port: int,
+    *,
+    host: str = LOOPBACK,
+    what: str = "service",
+    hint: str | None = None,
+    listens: bool = True,
 ) -> socket.socket:
     """Bind and listen on a TCP port, so that nobody can take it between the check and the use.
 
@@ -91,6 +96,7 @@ def bind_loopback(
         host: the address to listen on; loopback unless the user said otherwise.
         what: the noun for the error text, e.g. "broker".
         hint: what to do when the port cannot be had; `tidelock up`'s options by default.
+        listens: False only keeps the port for a process of ours that will bind it too and listen.
 
     Raises:
         ConflictError: the port is taken; the text names the owner where the system tells.
@@ -103,7 +109,8 @@ def bind_loopback(
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     try:
         sock.bind((host, port))
-        sock.listen(1024)
+        if listens:
+            sock.listen(1024)
     except OSError as error:
         sock.close()
         if error.errno == errno.EACCES:

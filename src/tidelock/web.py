@@ -203,7 +203,7 @@ class HttpServer:
     """Serves an ASGI application on a bound socket (`runtime.bind_loopback`); a `runtime.Service`.
 
     1. `start()` returns when connections are accepted.
-    2. `stop()` closes the socket, lets requests in flight finish for `GRACE` seconds and cancels the rest.
+    2. `stop()` closes the socket, lets requests in flight finish for `grace` seconds and cancels the rest.
 
     Signals are left to the caller, access logs are off, and uvicorn logs warnings and errors only.
 
@@ -213,6 +213,7 @@ class HttpServer:
         what: the noun for error texts and the server's task, e.g. "registry".
         lifespan: run the application's lifespan; its failure at start fails `start()`.
         protocol: called at the start; returns what makes a connection's protocol from what uvicorn gives it.
+        grace: seconds for requests in flight when it stops.
     """
 
     def __init__(
@@ -223,12 +224,14 @@ class HttpServer:
         what: str,
         lifespan: bool = False,
         protocol: Callable[[], Callable[..., asyncio.Protocol]] | None = None,
+        grace: float = GRACE,
     ) -> None:
         self._app = app
         self._sock = sock
         self._what = what
         self._lifespan = lifespan
         self._protocol = protocol
+        self._grace = grace
         host, port = sock.getsockname()[:2]
         self.url: str = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         self._server: Any = None
@@ -256,13 +259,13 @@ class HttpServer:
         config = uvicorn.Config(
             self._app,
             http=cast(Any, "httptools" if self._protocol is None else self._protocol()),
-            ws="none",
+            ws="auto" if self._lifespan else "none",  # ours have none; an application of the user's may
             lifespan="on" if self._lifespan else "off",
             log_config=None,
             log_level="warning",
             access_log=False,
             server_header=False,
-            timeout_graceful_shutdown=int(GRACE),
+            timeout_graceful_shutdown=max(1, int(self._grace)),
         )
         self._server = Announcing(config)
         self._task = asyncio.create_task(self._serve(), name=f"{self._what} http server")

@@ -30,6 +30,7 @@ class Branch:
 TREE: dict[str, Leaf | Branch] = {
     "up": Leaf("Run registry, broker and Connect on this machine until Ctrl-C.", "tidelock.cli.up.command"),
     "down": Leaf("Stop what `tidelock up` runs in a data folder.", "tidelock.cli.down"),
+    "run": Leaf("Run an ASGI application as instances that the registry knows.", "tidelock.cli.run.command"),
     "status": Leaf("Show what runs: parts, processes, addresses, health, memory.", "tidelock.cli.status"),
     "demo": Leaf(
         "Tell the order story in five acts, with real processes, real kills and a proof.",
