@@ -1,4 +1,4 @@
-"""py-eureka-client (PyPI) and eureka-js-client (npm), unmodified, against our registry."""
+"""py-eureka-client, spring-ready-python and eureka-js-client, unmodified, against our registry."""
 
 from __future__ import annotations
 
@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 
 from tests.support.waiting import eventually_async
+from tidelock.discovery.push import moment
 from tidelock.discovery.server import RegistryServer
 from tidelock.discovery.settings import RegistrySettings
-from tidelock.runtime import bind_loopback
+from tidelock.runtime import SystemClock, bind_loopback
 
 FOLDER = Path(__file__).parent / "eureka_clients"
 NPM = "eureka-js-client@4.5.0"
@@ -67,6 +68,10 @@ async def peer(*command: str, environment: dict[str, str] | None = None) -> Asyn
 
 def py_peer(url: str, app: str, instance_id: str) -> contextlib.AbstractAsyncContextManager[Peer]:
     return peer(sys.executable, str(FOLDER / "py_client.py"), f"{url}/eureka", app, instance_id, "8001")
+
+
+def spring_peer(url: str, app: str, instance_id: str) -> contextlib.AbstractAsyncContextManager[Peer]:
+    return peer(sys.executable, str(FOLDER / "spring_client.py"), f"{url}/eureka", app, instance_id, "8003")
 
 
 def js_peer(
@@ -131,9 +136,6 @@ def test_py_eureka_client_registers_renews_sees_and_leaves() -> None:
 
 def test_py_eureka_client_comes_back_after_its_lease_was_lost() -> None:
     async def scenario() -> None:
-        from tidelock.discovery.push import moment
-        from tidelock.runtime import SystemClock
-
         async with registry() as server, py_peer(server.url, "py-a", "a"):
             server.registry.cancel("py-a", "a", moment(SystemClock()))
 
@@ -141,6 +143,31 @@ def test_py_eureka_client_comes_back_after_its_lease_was_lost() -> None:
                 return len(server.registry) == 1
 
             await eventually_async(back)
+
+    asyncio.run(scenario())
+
+
+def test_spring_ready_python_registers_renews_sees_comes_back_and_leaves() -> None:
+    async def scenario() -> None:
+        async with registry() as server, py_peer(server.url, "py-orders", "p1") as python:
+            async with spring_peer(server.url, "spring-users", "s1") as spring:
+                await spring.sees("py-orders", "p1")
+                await python.sees("SPRING-USERS", "s1")
+                assert (await spring.ask("services"))["services"] == ["PY-ORDERS", "SPRING-USERS"]
+                assert (await spring.ask("url py-orders"))["url"] == "http://127.0.0.1:8001"
+                assert server.registry.application("spring-users")[0].metadata == {"a_b": "c"}
+                await asyncio.sleep(4)  # longer than its lease: only heartbeats keep it
+                assert len(server.registry) == 2
+                await spring.ask("status OUT_OF_SERVICE")
+                await python.sees("SPRING-USERS")
+                await spring.ask("status UP")
+                await python.sees("SPRING-USERS", "s1")
+                server.registry.cancel("spring-users", "s1", moment(SystemClock()))
+                await python.sees("SPRING-USERS")
+                await python.sees("SPRING-USERS", "s1")  # its heartbeat was answered 404
+                assert await spring.ask("quit") == {"event": "stopped"}
+            await python.sees("SPRING-USERS")
+            assert not server.registry.application("spring-users")
 
     asyncio.run(scenario())
 

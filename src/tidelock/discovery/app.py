@@ -24,12 +24,12 @@ import msgspec
 
 import tidelock
 from tidelock import observe, web
-from tidelock.discovery import page
+from tidelock.discovery import openapi, page
 from tidelock.discovery.calls import WINDOW, CallMap
 from tidelock.discovery.codec.fields import BadDocumentError
 from tidelock.discovery.instance import Action, Instance
 from tidelock.discovery.lease import LeaseKey, Moment
-from tidelock.discovery.operations import InstanceChanged, Operations, Reply, Request
+from tidelock.discovery.operations import PLAIN, InstanceChanged, Operations, Reply, Request
 from tidelock.discovery.peers import Peers, others
 from tidelock.discovery.push import Push, moment
 from tidelock.discovery.quick import Quick, first_values, operation_path
@@ -179,7 +179,7 @@ class RegistryApp:
         try:
             self._calls.take(request.body, now)
         except BadDocumentError as error:
-            return Reply(400, error.what.encode(), (("content-type", "text/plain; charset=utf-8"),))
+            return Reply(400, error.what.encode(), PLAIN)
         return Reply(204)
 
     def _bind(self, request: Request, reply: Reply) -> None:
@@ -234,6 +234,8 @@ class RegistryApp:
             return Reply(200, page.render_history(self.registry, moment(self._clock)), PAGE_HEADERS)
         if raw == "/live.js":
             return Reply(200, _script(), SCRIPT_HEADERS)
+        if raw == "/openapi.json":
+            return Reply(200, openapi.document(tidelock.__version__), JSON_HEADERS)
         if raw in ("/health", "/actuator/health"):
             return Reply(200, b'{"status":"UP"}', JSON_HEADERS)
         return Reply(404, b"not here: Eureka's operations are under /eureka/, the page is at /")

@@ -100,6 +100,8 @@ class BadRequestError(BadDocumentError):
 
 OK = Reply(200)
 
+PLAIN: Headers = (("content-type", "text/plain; charset=utf-8"),)
+
 
 class Operations:
     """Answers requests from one registry.
@@ -193,7 +195,7 @@ class Operations:
         if missing is None and instance.app != expected:
             missing = f"Mismatched appName, expecting {expected} but was {instance.app}"
         if missing is not None:
-            return Reply(400, missing.encode(), (("content-type", "text/plain; charset=utf-8"),))
+            return Reply(400, missing.encode(), PLAIN)
         listed = self.registry.register(instance, request.now, is_replica=request.is_replica)
         happened = InstanceChanged(listed, Action.ADDED, "registered")
         return Reply(204, happened=(happened,), tell=self._tell(request, Kind.REGISTER, listed))

@@ -17,7 +17,7 @@ from urllib.parse import unquote
 from tidelock import web
 from tidelock.discovery.feed import Feed, Position, filter_of
 from tidelock.discovery.lease import LeaseKey, Moment
-from tidelock.discovery.operations import Reply, Request
+from tidelock.discovery.operations import PLAIN, Reply, Request
 from tidelock.discovery.registry import Registry
 from tidelock.discovery.streams import Stream, Streams
 from tidelock.discovery.suspicion import GATHER, Verdict
@@ -198,9 +198,9 @@ class Push:
         """`POST /eureka/watch/ack?watcher=&at=`: the watcher has applied everything up to there."""
         position = Position.read(request.query.get("at", ""))
         if position is None or position.epoch != self.feed.epoch:
-            return Reply(404, b"that position is not from this run of the registry")
+            return Reply(404, b"that position is not from this run of the registry", PLAIN)
         if not self.streams.acknowledge(request.query.get("watcher", ""), position.version):
-            return Reply(404, b"no such watcher")
+            return Reply(404, b"no such watcher", PLAIN)
         self._progress.ring()
         return Reply(200)
 
@@ -231,9 +231,9 @@ class Push:
         key = (request.query.get("app", "").upper(), request.query.get("id", ""))
         now = self._clock.monotonic()
         if not self._registry.holds(key):
-            return Reply(404, b"no such lease")
+            return Reply(404, b"no such lease", PLAIN)
         if self._crashed is None:
-            return Reply(403, b"probes are switched off (eureka.server.probeExpired)")
+            return Reply(403, b"probes are switched off (eureka.server.probeExpired)", PLAIN)
         if self.streams.suspicion.reported(key, now):
             self._start(self._investigate(key))
         return Reply(202)

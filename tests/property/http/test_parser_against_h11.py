@@ -1,9 +1,13 @@
-"""The parser against h11: generated answers in any pieces are read alike; damaged ones never crash it."""
+"""The parser against h11: generated answers in any pieces are read alike; damaged ones never crash it.
+
+TIDELOCK_TORTURE=1 runs it all: 2,000 answers, each split at every byte. Without, a tenth.
+"""
 
 from __future__ import annotations
 
 import gzip
 import itertools
+import os
 from dataclasses import dataclass
 
 import h11
@@ -12,6 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tidelock.http.wire.parser import ParseError, ResponseParser
+
+SHARE = 1 if os.environ.get("TIDELOCK_TORTURE") else 10
 
 TOKEN = st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1, max_size=12).map(lambda name: f"x-{name}")
 VALUE = st.text(
@@ -133,7 +139,7 @@ def pieces_of(data: bytes, cuts: list[int]) -> list[bytes]:
     return [data[start:end] for start, end in itertools.pairwise(edges) if start < end]
 
 
-@settings(max_examples=2000, deadline=None)
+@settings(max_examples=2000 // SHARE, deadline=None)
 @given(answers(), st.lists(st.integers(0, 10_000), max_size=6))
 def test_generated_answers_are_read_as_h11_reads_them(answer: Answer, cuts: list[int]) -> None:
     expected = theirs(answer)
@@ -141,7 +147,7 @@ def test_generated_answers_are_read_as_h11_reads_them(answer: Answer, cuts: list
     assert ours(answer, pieces_of(answer.data, cuts)) == expected
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=2000 // SHARE, deadline=None)
 @given(answers())
 def test_split_at_every_byte(answer: Answer) -> None:
     expected = theirs(answer)
@@ -150,7 +156,7 @@ def test_split_at_every_byte(answer: Answer) -> None:
     assert ours(answer, [bytes([byte]) for byte in answer.data]) == expected
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 // SHARE, deadline=None)
 @given(answers(), st.binary(min_size=1, max_size=60).filter(lambda data: data.strip(b"\r\n")))
 def test_what_follows_an_answer_never_changes_it_and_never_reaches_the_next(
     answer: Answer, surplus: bytes
@@ -163,7 +169,7 @@ def test_what_follows_an_answer_never_changes_it_and_never_reaches_the_next(
         assert read == Read(clean.status, clean.headers, clean.body, False)
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=2000 // SHARE, deadline=None)
 @given(answers(), st.data())
 def test_damaged_answers_are_refused_or_read_but_never_crash(answer: Answer, data: st.DataObject) -> None:
     damaged = bytearray(answer.data)
@@ -183,14 +189,14 @@ def test_damaged_answers_are_refused_or_read_but_never_crash(answer: Answer, dat
     ours(Answer(raw, answer.is_head, answer.ends), pieces_of(raw, cuts))
 
 
-@settings(max_examples=500, deadline=None)
+@settings(max_examples=500 // SHARE, deadline=None)
 @given(st.binary(max_size=200), st.booleans())
 def test_any_bytes_at_all(raw: bytes, is_head: bool) -> None:
     ours(Answer(raw, is_head, True), [raw])
     ours(Answer(raw, is_head, True), [b"HTTP/1.1 200 OK\r\n" + raw])
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200 // SHARE, deadline=None)
 @given(BODY, st.integers(1, 9))
 def test_gzip_is_undone(body: bytes, level: int) -> None:
     packed = gzip.compress(body, level)
@@ -203,7 +209,7 @@ def test_gzip_is_undone(body: bytes, level: int) -> None:
 
 @pytest.mark.parametrize("reuses", [3])
 def test_one_parser_reads_answer_after_answer(reuses: int) -> None:
-    @settings(max_examples=300, deadline=None)
+    @settings(max_examples=300 // SHARE, deadline=None)
     @given(st.lists(answers(), min_size=1, max_size=reuses))
     def check(several: list[Answer]) -> None:
         parser = ResponseParser()
