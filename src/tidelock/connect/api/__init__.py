@@ -9,7 +9,12 @@ a plugin sees this package and never the worker. The design page is docs/design/
 """
 
 from tidelock.connect.api.connector import Connector, SinkConnector, SourceConnector
-from tidelock.connect.api.context import ConnectorContext, SinkTaskContext, SourceTaskContext
+from tidelock.connect.api.context import (
+    ConnectorContext,
+    SinkTaskContext,
+    SourceTaskContext,
+    TransactionContext,
+)
 from tidelock.connect.api.converter import Converter, NoSettings, Run
 from tidelock.connect.api.errors import ConnectError, DataError, PluginNotFound, RetriableError
 from tidelock.connect.api.javadate import DateFormat, date_format
@@ -66,6 +71,7 @@ __all__ = [
     "StructRows",
     "Task",
     "TopicPartition",
+    "TransactionContext",
     "Transform",
     "Type",
     "as_instant",

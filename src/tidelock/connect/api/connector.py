@@ -88,6 +88,18 @@ class SourceConnector(Connector):
 
     task_class: ClassVar[type[SourceTask]]
 
+    def exactly_once_support(self, props: Mapping[str, str]) -> bool | None:
+        """Say whether a restart with the stored offsets repeats and leaves out nothing; None: nobody knows.
+
+        Args:
+            props: the configuration.
+        """
+        return None
+
+    def can_define_transaction_boundaries(self, props: Mapping[str, str]) -> bool:
+        """Say whether the tasks use `context.transaction`, for transaction.boundary=connector."""
+        return False
+
     def alter_offsets(
         self,
         props: Mapping[str, str],

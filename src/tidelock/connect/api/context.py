@@ -71,6 +71,31 @@ class SinkTaskContext:
 
 
 @dataclass(slots=True)
+class TransactionContext:
+    """What a source task that draws its own transactions' boundaries asks for, about all that it returned.
+
+    Source: Kafka `org.apache.kafka.connect.source.TransactionContext` (KIP-618).
+    """
+
+    _commit: bool = False
+    _abort: bool = False
+
+    def commit(self) -> None:
+        """Commit the transaction after the batch that the current `poll` returns."""
+        self._commit = True
+
+    def abort(self) -> None:
+        """Undo it, with the batch that the current `poll` returns; these records are not read again."""
+        self._abort = True
+
+    def taken(self) -> tuple[bool, bool]:
+        """Return and clear the wishes: (commit, abort)."""
+        wishes = self._commit, self._abort
+        self._commit = self._abort = False
+        return wishes
+
+
+@dataclass(slots=True)
 class SourceTaskContext:
     """What a source task can ask for.
 
@@ -78,6 +103,7 @@ class SourceTaskContext:
         connector: the connector's name.
         task: number of the task, from 0.
         read_offsets: gives the stored offset of each source partition, None where there is none.
+        transaction: with transaction.boundary=connector, takes the task's wishes; None otherwise.
     """
 
     connector: str
@@ -85,6 +111,7 @@ class SourceTaskContext:
     read_offsets: Callable[[Sequence[Mapping[str, Any]]], Sequence[dict[str, Any] | None]] = field(
         default=lambda partitions: [None] * len(partitions)
     )
+    transaction: TransactionContext | None = None
 
     def offset(self, partition: Mapping[str, Any]) -> dict[str, Any] | None:
         """Return how far this source partition was read, as the last stored `source_offset`, or None."""

@@ -242,6 +242,10 @@ class FileStreamSourceConnector(SourceConnector):
         """See Connector; one file is one task."""
         return [dict(self.props)]
 
+    def exactly_once_support(self, props: Mapping[str, str]) -> bool | None:
+        """See SourceConnector: positions are exact; a file that is replaced is another one, read whole."""
+        return True
+
     def alter_offsets(
         self,
         props: Mapping[str, str],

@@ -16,6 +16,7 @@ from typing import Any, Protocol
 
 from tidelock.client import Admin, BrokerUnreachable, ClientSettings, Consumer, Outgoing, Producer
 from tidelock.client import TopicPartition as ClientPartition
+from tidelock.client.transactional import TransactionalProducer
 from tidelock.config import ConfigError, Problem
 from tidelock.connect.api import TopicPartition
 from tidelock.connect.runtime.message import Message
@@ -330,7 +331,7 @@ class SourceProducer:
 
     def __init__(self, properties: Mapping[str, str], name: str, is_stopping: Callable[[], bool]) -> None:
         settings = ClientSettings.parse({**PRODUCER_DEFAULTS, **properties}, where="producer keys")
-        self._producer = Producer(settings, name=name)
+        self._producer: Producer = Producer(settings, name=name)
         self._is_stopping = is_stopping
 
     def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
@@ -354,6 +355,45 @@ class SourceProducer:
         except BrokerUnreachable:
             return False
         return True
+
+
+class TransactionalSourceProducer(SourceProducer):
+    """A SourceProducer with transactions; `init` comes first.
+
+    Args:
+        properties: from `client_properties`.
+        transactional_id: of the task.
+        name: in the broker's logs.
+        is_stopping: see SourceProducer.
+    """
+
+    def __init__(
+        self,
+        properties: Mapping[str, str],
+        transactional_id: str,
+        name: str,
+        is_stopping: Callable[[], bool],
+    ) -> None:
+        settings = ClientSettings.parse(properties, where="producer keys")
+        self._transactional = TransactionalProducer(settings, transactional_id, name=name)
+        self._producer = self._transactional
+        self._is_stopping = is_stopping
+
+    def init(self) -> None:
+        """Become the holder of the id; see TransactionalProducer."""
+        self._transactional.init()
+
+    def begin(self) -> None:
+        """See TransactionalProducer."""
+        self._transactional.begin()
+
+    def commit(self) -> None:
+        """See TransactionalProducer."""
+        self._transactional.commit()
+
+    def abort(self) -> None:
+        """See TransactionalProducer."""
+        self._transactional.abort()
 
 
 def _ours(given: Sequence[ClientPartition]) -> list[TopicPartition]:

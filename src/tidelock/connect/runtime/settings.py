@@ -135,6 +135,12 @@ class StandaloneSettings(WorkerSettings):
     offset_storage_file_filename: str = key(
         default="", importance=HIGH, doc="File of the source connectors' offsets; a data folder has its own."
     )
+    exactly_once_source_support: str = key(
+        default="disabled",
+        choices=("disabled", "preparing", "enabled"),
+        importance=HIGH,
+        doc="enabled: sources write their offsets to a topic, in the transaction of their records.",
+    )
 
 
 def _is_name(value: str) -> str | None:
@@ -301,4 +307,29 @@ class SourceConnectorSettings(ConnectorSettings):
 
     topic_creation_groups: tuple[str, ...] = key(
         default=(), importance=LOW, group="Topic Creation", doc="Rules for topics that the worker creates."
+    )
+    exactly_once_support: str = key(
+        default="requested",
+        choices=("requested", "required"),
+        group="Exactly Once Support",
+        doc="required: refuse the configuration unless the worker and the connector are exactly once.",
+    )
+    transaction_boundary: str = key(
+        default="poll",
+        choices=("poll", "interval", "connector"),
+        group="Exactly Once Support",
+        doc="Where transactions end: after each poll, at an interval, or where the connector says.",
+    )
+    transaction_boundary_interval_ms: int | None = key(
+        default=None,
+        at_least=1,
+        importance=LOW,
+        group="Exactly Once Support",
+        doc="That interval; the worker's offset.flush.interval.ms without it.",
+    )
+    offsets_storage_topic: str | None = key(
+        default=None,
+        importance=LOW,
+        group="Offsets Topic",
+        doc="Topic of the connector's own offsets, where the worker is exactly once.",
     )

@@ -119,6 +119,7 @@ class SourceRunner:
         )
         self._commits = CommitClock(options.commit_interval, clock.monotonic())
         self._connector = ""
+        self._context = SourceTaskContext("")
         self._records = 0
         self._retries = 0
         self._topics: set[str] = set()
@@ -133,16 +134,20 @@ class SourceRunner:
             Exception: whatever the task raised; what Kafka has acknowledged is stored nevertheless.
         """
         self._connector = context.connector
+        self._context = context
+        failed = True
         try:
             self._task.start(context, props)
             self._tell_state()
             while not self._switch.is_stopping():
                 self._step()
+            failed = False
         finally:
             with contextlib.ExitStack() as last:  # each of these happens, whatever the others raise
                 last.callback(self._task.stop)
+                last.callback(self._finish, failed=failed)
                 last.callback(self._commit)
-                last.callback(self._producer.flush, self._options.flush_timeout)
+                last.callback(self._flush)
 
     def _step(self) -> None:
         self._follow_target_state()
@@ -150,6 +155,7 @@ class SourceRunner:
         if records:
             self._send(records)
         else:
+            self._idle()
             self._switch.wait(IDLE_WAIT)
         self._producer.serve(0)
         while self._progress.in_flight > MAX_IN_FLIGHT and not self._switch.is_stopping():
@@ -279,6 +285,20 @@ class SourceRunner:
             self._task.committed(offsets)
             self._task.commit()
         self._commits.last = self._clock.monotonic()
+
+    def _flush(self) -> None:
+        """Wait for what is under way at the end."""
+        self._producer.flush(self._options.flush_timeout)
+
+    def _idle(self) -> None:
+        """Do what there is to do when nothing comes."""
+
+    def _finish(self, *, failed: bool) -> None:
+        """Do what there is to do at the end, after a last flush.
+
+        Args:
+            failed: whether an error ends the task.
+        """
 
     def _tell_progress(self) -> None:
         now = self._clock.monotonic()

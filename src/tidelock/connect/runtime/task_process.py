@@ -23,6 +23,8 @@ from tidelock.connect.runtime.chain import build_chain
 from tidelock.connect.runtime.channel import Control
 from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.errors import trace_of
+from tidelock.connect.runtime.exactly_once import ExactlyOnceRunner
+from tidelock.connect.runtime.exactly_once_task import Holder, exactly_once_of
 from tidelock.connect.runtime.failures import Attempts
 from tidelock.connect.runtime.loggers import apply_level
 from tidelock.connect.runtime.plugins import Plugins, new_converter
@@ -216,9 +218,14 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     task = plugins.connector(spec["path"]).load().task_class()
     properties = kafka.client_properties(worker, config, "producer")
     client = f"connector-producer-{name}-{number}"
-    producer = kafka.patiently(
-        lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
-    )
+    once = exactly_once_of(worker, config, name, number)
+    if once is None:
+        producer = kafka.patiently(
+            lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
+        )
+    else:
+        holder = Holder(once, properties, client, switch)
+        producer = holder.producer
     creation = topic_creation(config) if worker_settings.topic_creation_enable else None
     if creation is not None:
         groups = creation
@@ -230,9 +237,13 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
             )
 
         producer = kafka.CreatingProducer(producer, create)
-    runner = SourceRunner(task, producer, converters, options=options, switch=switch, clock=SystemClock())
+    kind = SourceRunner if once is None else ExactlyOnceRunner
+    runner = kind(task, producer, converters, options=options, switch=switch, clock=SystemClock())
+    context = SourceTaskContext(name, number, switch.read_offsets)
+    if once is not None:
+        holder.prepare(runner, context)
     with contextlib.closing(converters.chain):
-        runner.run(SourceTaskContext(name, number, switch.read_offsets), spec["props"])
+        runner.run(context, spec["props"])
 
 
 def max_poll_records(worker: Mapping[str, str], config: Mapping[str, str]) -> int:

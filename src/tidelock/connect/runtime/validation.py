@@ -22,6 +22,7 @@ from tidelock.connect.api import Connector, PluginNotFound
 from tidelock.connect.runtime.batching import merged_properties
 from tidelock.connect.runtime.chain_validation import check_chain
 from tidelock.connect.runtime.config_providers import Providers, without_values
+from tidelock.connect.runtime.exactly_once_validation import exactly_once_problems
 from tidelock.connect.runtime.kafka import require_eager
 from tidelock.connect.runtime.plugins import Plugins, connector_kind
 from tidelock.connect.runtime.redaction import HIDDEN, shown_value
@@ -157,6 +158,7 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
     checked.add(_converter_problems(plugins, given, worker))
     checked.add(_client_problems(checked.kind, given))
     if loaded is not None and not checked.errors:
+        checked.add(exactly_once_problems(loaded, given, worker))
         checked.add(loaded().validate(given))
     return checked
 

@@ -128,6 +128,10 @@ class JdbcSourceConnector(SourceConnector):
         if self._monitor is not None:
             self._monitor.stop()
 
+    def exactly_once_support(self, props: Mapping[str, str]) -> bool | None:
+        """See SourceConnector: every mode but bulk has positions."""
+        return props.get("mode") != "bulk"
+
     def alter_offsets(
         self,
         props: Mapping[str, str],

@@ -1,0 +1,138 @@
+"""Puts an exactly-once source task together, in the task's process: keys, clients, and where to go on.
+
+Order matters: the producer becomes the holder of the transactional id first; offsets are read after that,
+when nobody else can add to them.
+
+Source: KIP-618; Kafka `org.apache.kafka.connect.runtime.Worker.ExactlyOnceSourceTaskBuilder`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from tidelock.client import ClientSettings, Consumer
+from tidelock.connect.api import SourceTaskContext, TransactionContext
+from tidelock.connect.runtime import kafka
+from tidelock.connect.runtime.exactly_once import (
+    CONNECTOR,
+    Boundary,
+    ExactlyOnceRunner,
+    Transactions,
+    Waiting,
+)
+from tidelock.connect.runtime.offset_topic import TopicOffsets, read_to_end
+from tidelock.connect.runtime.settings import SourceConnectorSettings, StandaloneSettings
+from tidelock.connect.runtime.topic_creation import NewTopic
+
+ENABLED = "enabled"
+GROUP = "connect-standalone"
+"""First part of transactional ids where the worker has no group.id."""
+
+
+@dataclass(frozen=True, slots=True)
+class ExactlyOnce:
+    """How a task is exactly once.
+
+    Attributes:
+        transactional_id: of the task, the same wherever it runs.
+        topic: of its offsets.
+        boundary: where transactions end.
+    """
+
+    transactional_id: str
+    topic: str
+    boundary: Boundary
+
+
+class TaskWishes(Waiting, Protocol):
+    """What is needed of the worker's wishes."""
+
+    def wait_for_broker(self) -> bool:
+        """Wait a moment; False when it is time to stop."""
+
+
+def exactly_once_of(
+    worker: Mapping[str, str], config: Mapping[str, str], name: str, number: int
+) -> ExactlyOnce | None:
+    """Return how a source task is exactly once, or None where the worker is not.
+
+    Args:
+        worker: its keys as given.
+        config: the connector's.
+        name: of the connector.
+        number: of the task.
+    """
+    shared = StandaloneSettings.parse(worker, strict=False)
+    if shared.exactly_once_source_support != ENABLED:
+        return None
+    settings = SourceConnectorSettings.parse(config, strict=False)
+    topic = settings.offsets_storage_topic or worker.get("offset.storage.topic") or f"connect-offsets-{name}"
+    interval = settings.transaction_boundary_interval_ms or shared.offset_flush_interval_ms
+    return ExactlyOnce(
+        f"{worker.get('group.id', GROUP)}-{name}-{number}",
+        topic,
+        Boundary(settings.transaction_boundary, interval / 1000),
+    )
+
+
+class Holder:
+    """Holds a task's transactional id.
+
+    Args:
+        once: see ExactlyOnce.
+        properties: of the producer.
+        client: name in the broker's logs.
+        switch: the worker's wishes.
+    """
+
+    def __init__(
+        self, once: ExactlyOnce, properties: Mapping[str, str], client: str, switch: TaskWishes
+    ) -> None:
+        self._once = once
+        self._switch = switch
+        self._shared = {
+            key: value
+            for key, value in properties.items()
+            if key.startswith(("bootstrap.servers", *kafka.SHARED))
+        }
+        self._client = client
+        how = NewTopic(1, -1, {"cleanup.policy": "compact"})
+        kafka.patiently(
+            lambda: kafka.ensure_topic(properties, once.topic, how, f"{client}-admin", may_shrink=True),
+            switch.wait_for_broker,
+        )
+        self.producer: kafka.TransactionalSourceProducer = kafka.patiently(
+            lambda: kafka.TransactionalSourceProducer(
+                properties, once.transactional_id, client, switch.is_stopping
+            ),
+            switch.wait_for_broker,
+        )
+        kafka.patiently(self.producer.init, switch.wait_for_broker)
+
+    def prepare(self, runner: Any, context: SourceTaskContext) -> None:
+        """Give a runner its transactions, and its task the topic's offsets before the worker's."""
+        assert isinstance(runner, ExactlyOnceRunner)
+        known, switch = TopicOffsets(), self._switch
+        kafka.patiently(
+            lambda: read_to_end(
+                self._consumer, self._once.topic, known, switch.is_stopping, switch.wait_for_broker
+            ),
+            switch.wait_for_broker,
+        )
+        older = context.read_offsets
+
+        def read(partitions: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any] | None]:
+            pairs = zip(known.read(context.connector, partitions), older(partitions), strict=True)
+            return [old if new is None else new for new, old in pairs]
+
+        context.read_offsets = read
+        if self._once.boundary.kind == CONNECTOR:
+            context.transaction = TransactionContext()
+        runner.boundary = self._once.boundary
+        runner.transactions = Transactions(self.producer, context.connector, self._once.topic, known, switch)
+
+    def _consumer(self, isolation: str) -> Consumer:
+        keys = {**self._shared, "isolation.level": isolation}
+        return Consumer(ClientSettings.parse(keys, where="consumer keys"), name=f"{self._client}-offsets")
