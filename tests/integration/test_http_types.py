@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
 
 SNIPPET = """
 from typing import assert_type
@@ -75,3 +79,19 @@ def test_mypy_strict_reveals_every_type_and_finds_every_mistake(tmp_path: Path) 
     found = {int(line.split(":")[1]) for line in result.stdout.splitlines() if ": error:" in line}
     wrong = {number for number, line in enumerate(SNIPPET.splitlines(), 1) if line.endswith("# WRONG")}
     assert found == wrong, result.stdout
+
+
+def test_pyright_reveals_the_same_and_finds_the_same_mistakes(tmp_path: Path) -> None:
+    pyright = Path(sys.executable).with_name("pyright")
+    if shutil.which("node") is None or not pyright.exists():
+        pytest.skip("pyright with Node.js is not installed (Debian package nodejs; make)")
+    file = tmp_path / "snippet.py"
+    file.write_text(SNIPPET)
+    command = [str(pyright), "--pythonpath", sys.executable, "--outputjson", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
+    if not result.stdout.startswith("{"):
+        pytest.skip(f"pyright cannot be fetched with npm: {result.stderr.strip()[-200:]}")
+    problems = json.loads(result.stdout)["generalDiagnostics"]
+    found = {one["range"]["start"]["line"] + 1 for one in problems if one["severity"] == "error"}
+    wrong = {number for number, line in enumerate(SNIPPET.splitlines(), 1) if line.endswith("# WRONG")}
+    assert found == wrong, problems
