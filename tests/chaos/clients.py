@@ -17,6 +17,9 @@ from tests.support.waiting import eventually
 
 TOPIC, PARTITIONS = "storm", 4
 KEYS = 5
+BACKLOG = 3_000
+"""Records that a writer may be ahead of the broker; one that dies more than it lives must not be drowned."""
+
 QUICK = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 200, "log_level": 0}
 FILLING = b"." * 150
 
@@ -63,11 +66,15 @@ class Writer(Client):
                 "enable.idempotence": True,
                 "linger.ms": 2,
                 "batch.size": 100_000,  # far below the segments' size, which no batch may exceed
+                "message.timeout.ms": 0,  # giving up would begin a new epoch, in which duplicates are allowed
                 **QUICK,
             }
         )
 
     def step(self) -> None:
+        if self.count - len(self.acknowledged) > BACKLOG:
+            self.producer.poll(0.05)
+            return
         for _ in range(10):
             value = f"{self.name}:{self.count}".encode()
             key = f"{self.name}/{self.count % KEYS}"

@@ -26,7 +26,7 @@ from typing import Any
 import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from sqlalchemy.engine import URL, Engine
 
 from tests.engines.kafka import ApacheKafka
@@ -151,6 +151,7 @@ def test_every_record_is_there_once_whenever_the_task_is_killed(
             worker.kill_task(draw.choice(names))
             kills += 1
         eventually(lambda: written(engine) >= RECORDS, PATIENCE)
+        eventually(lambda: inspect(engine).has_table("latest"), PATIENCE)  # made by the first records
         expected = [(len(last), RECORDS - 1)]
         eventually(lambda: answer(engine, "SELECT count(*), max(n) FROM latest") == expected, PATIENCE)
         eventually(lambda: dict(answer(engine, "SELECT k, n FROM latest")) == last, PATIENCE)
@@ -183,6 +184,7 @@ def test_a_paused_task_whose_partitions_were_taken_is_rejected(
             for name, config in sinks(topic, any_database).items():
                 assert heir.request("PUT", f"/connectors/{name}/config", config | session)[0] == 201
             eventually(lambda: written(engine) >= RECORDS, PATIENCE)
+            eventually(lambda: inspect(engine).has_table("latest"), PATIENCE)
             eventually(lambda: dict(answer(engine, "SELECT k, n FROM latest")) == last, PATIENCE)
             for pid in pids:
                 os.kill(pid, signal.SIGCONT)

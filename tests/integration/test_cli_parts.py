@@ -171,6 +171,9 @@ READ_COMMANDS: dict[str, list[str]] = {
     "tidelock connect status": ["lines-sink"],
     "tidelock connect apply": ["-f", "{folder}/sink.json"],
     "tidelock service ls": [],
+    "tidelock dlq ls": [],
+    "tidelock dlq show": ["letters"],
+    "tidelock dlq replay": ["letters", "--dry-run"],
 }
 
 
@@ -189,13 +192,22 @@ def read_commands(group: LazyGroup, path: str = "tidelock") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Path]]:
-    """All parts, a topic with a record, a connector with a group, an instance, a database."""
+    """All parts, a topic with a record, a connector with a group, a dead letter, an instance, a database."""
     folder = tmp_path_factory.mktemp("busy")
     sink = {"connector.class": "FileStreamSink", "topics": "lines", "file": str(folder / "out.txt")}
     converter = "org.apache.kafka.connect.storage.StringConverter"
     (folder / "sink.json").write_text(
         json.dumps({"name": "lines-sink", "value.converter": converter, **sink})
     )
+    refusing = {
+        **sink,
+        "file": str(folder / "none.txt"),
+        "value.converter": "org.apache.kafka.connect.json.JsonConverter",
+        "errors.tolerance": "all",
+        "errors.deadletterqueue.topic.name": "letters",
+        "errors.deadletterqueue.context.headers.enable": "true",
+    }
+    (folder / "refusing.json").write_text(json.dumps({"name": "refusing-sink", **refusing}))
     (folder / "line.txt").write_text("one\n")
     with closing(sqlite3.connect(folder / "a.db")) as connection, connection:
         connection.execute("create table orders (id integer primary key)")
@@ -205,7 +217,9 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Up, Path]]:
         rest.ask("registry", url, "POST", "/eureka/apps/ORDER-SERVICE", {"instance": INSTANCE})
         assert run(up, "topic", "produce", "lines", str(folder / "line.txt")).returncode == 0
         assert run(up, "connect", "apply", "-f", str(folder / "sink.json")).returncode == 0
+        assert run(up, "connect", "apply", "-f", str(folder / "refusing.json")).returncode == 0
         eventually((folder / "out.txt").exists, 20)
+        eventually(lambda: json.loads(run(up, "dlq", "show", "letters", "-o", "json").stdout or "[]"), 20)
         eventually(lambda: run(up, "group", "describe", "connect-lines-sink").returncode == 0, 20)
         yield up, folder
 

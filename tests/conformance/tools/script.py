@@ -165,7 +165,7 @@ def groups() -> list[Step]:
         "--delete --group readers",
         "--list",
     )
-    return [Step(GROUPS, line) for line in lines]
+    return [Step(GROUPS, line, sort=line.startswith("--list")) for line in lines]
 
 
 def configs() -> list[Step]:
@@ -326,6 +326,10 @@ MASKS = (
     (r"/\S+/(\w+-0/0{20})", r"\1"),
     (r"/\S+/(positions|deletions|too-far|replicas|elections)\b", r"\1"),
     (r"crc: \d+", "crc: N"),
+    (
+        r"(isTransactional: .* position|CreateTime:TIME size): \d+",
+        r"\1: N",
+    ),  # differences of time are varints
     (r"[\d.]+ (records/sec|MB/sec|ms)", r"N \1"),
     (r"\(N MB/sec\), .*", "(N MB/sec)"),
     (r"console-consumer-\d+", "console-consumer-N"),

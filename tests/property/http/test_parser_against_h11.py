@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import h11
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from tidelock.http.wire.parser import ParseError, ResponseParser
@@ -157,6 +157,8 @@ def test_split_at_every_byte(answer: Answer) -> None:
 
 
 @settings(max_examples=500 // SHARE, deadline=None)
+@example(Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True, False), b"0")
+@example(Answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", True, False), b"0\r\n\r\n")
 @given(answers(), st.binary(min_size=1, max_size=60).filter(lambda data: data.strip(b"\r\n")))
 def test_what_follows_an_answer_never_changes_it_and_never_reaches_the_next(
     answer: Answer, surplus: bytes

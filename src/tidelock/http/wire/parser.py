@@ -66,6 +66,8 @@ class ResponseParser:
         self._quiet = 0
         self._in_body = False
         self._to_end = False
+        self._is_head_only = False
+        self._tail = b""
         self._fault: str | None = None
 
     def start(self, head: bool = False, stream: bool = False) -> None:
@@ -91,6 +93,8 @@ class ResponseParser:
             return
         self.begun = True
         self._quiet += len(data)
+        if not self._in_body:
+            self._tail = (self._tail + data[-4:])[-4:]
         try:
             self._llhttp.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
@@ -99,6 +103,8 @@ class ResponseParser:
             self.reusable = False
         if self._fault is not None:
             raise ParseError(self._fault)
+        if self._is_head_only and self._tail != b"\r\n\r\n":  # llhttp may hold part of a chunk's size
+            self.reusable = False
         if self._quiet > self._head_limit and not self._ended():  # no end of the head, or of the trailers
             raise ParseError(f"the head of the answer is larger than {self._head_limit} bytes")
 
@@ -168,6 +174,7 @@ class ResponseParser:
         elif self._head or status in BODILESS:
             self._fresh = status in BODILESS and not self._head and not lengths and not codings
             if not self._fresh:
+                self._is_head_only = True
                 self._finish(self._keeps_alive())
         else:
             self._to_end = not lengths and not codings
@@ -201,6 +208,8 @@ class ResponseParser:
     def on_chunk_header(self) -> None:
         """A chunk begins."""
         self._quiet = 0
+        if self.complete:
+            self.reusable = False
 
     def on_message_complete(self) -> None:
         """The answer is here, or an interim one is over."""
