@@ -93,11 +93,12 @@ def sinks(topic: str, url: URL) -> dict[str, dict[str, str]]:
 def make_table(engine: Engine) -> None:
     """No unique key: a record that comes twice must be seen, not refused."""
     name = engine.dialect.name if engine.dialect.name in COUNTED else "mysql"
+    options = " CHARACTER SET utf8mb4" if name == "mysql" else ""  # the server's latin1 is refused
     with engine.begin() as connection:
         connection.execute(
             text(
                 f"CREATE TABLE appended (arrival {COUNTED[name]}, __connect_topic varchar(99), "
-                "__connect_partition integer, __connect_offset bigint, n integer)"
+                f"__connect_partition integer, __connect_offset bigint, n integer){options}"
             )
         )
 
