@@ -23,6 +23,7 @@ from tidelock.connect.api import (
 )
 from tidelock.connect.connectors.jdbc.source.connector import JdbcSourceConnector
 from tidelock.connect.connectors.jdbc.source.task import JdbcSourceTask
+from tidelock.connect.connectors.jdbc.source.writers import Writers
 from tidelock.sql import open_engine
 
 UTC = datetime.UTC
@@ -337,6 +338,21 @@ def test_a_time_that_commits_late_is_not_left_behind(database_url: Databases, ki
     assert source.values("id", 2) == [1, 2]
     source.stop()
     engine.dispose()
+
+
+def test_while_the_database_does_not_tell_who_writes_nothing_is_passed(
+    make: Any, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(engine, f"CREATE TABLE changes ({counted(engine)}, at timestamp NOT NULL)")
+    run(engine, "INSERT INTO changes (id, at) VALUES (1, '2024-01-02 10:00:00')")
+    by_time, by_id = make(mode="timestamp", timestamp_column_name="at"), make(mode="incrementing")
+    with monkeypatch.context() as patched:
+        patched.setattr(Writers, "ask", lambda _self, _connection: None)
+        for _ in range(3):
+            assert by_time.poll() == by_id.poll() == []
+    assert (by_time.values("id", 1), by_id.values("id", 1)) == ([1], [1])
+    run(engine, "INSERT INTO changes (id, at) VALUES (3, '2025-01-02 10:00:00')")
+    assert (by_time.values("id", 1), by_id.values("id", 1)) == ([3], [3])
 
 
 def test_columns_that_may_be_null_and_missing_ones_are_refused(make: Any, engine: Engine) -> None:

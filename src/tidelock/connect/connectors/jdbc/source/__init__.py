@@ -9,5 +9,6 @@ position     how far a table was read, as the offsets topic has it
 modes        bulk, incrementing, timestamp, timestamp+incrementing: one file each, pure
 gaps         which rows may be handed over while transactions are open, pure
 writers      who is writing a table now
+innodb       the same for MySQL and MariaDB, whose answer has to prove that it is not an old one
 columns      from columns to a schema, and from a driver's value to the schema's
 """

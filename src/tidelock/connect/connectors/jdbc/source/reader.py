@@ -116,18 +116,22 @@ class RowReader:
     def _look(self, connection: Connection, now: float) -> None:
         """Observe: the highest id first, then who is writing, so that none of its writers is missed."""
         high = connection.execute(self._origin.highest(self._places.identity)).scalar()
-        if high is not None:
-            self._ids.saw(int(high), self._writers.ask(connection), now)
+        if high is None:
+            return
+        writers = self._writers.ask(connection)
+        if writers is not None:
+            self._ids.saw(int(high), writers, now)
 
     def _timed(self, connection: Connection, now: float) -> tuple[list[Row], bool]:
         """Return the rows that may be handed over, and whether others have to wait; by time."""
-        settings = self._origin.settings
-        delay = dt.timedelta(milliseconds=settings.timestamp_delay_interval_ms)
-        self._times.saw(self._origin.now(connection) - delay, self._writers.ask(connection), now)
-        until, limit = self._times.settled, settings.batch_max_rows
+        limit = self._origin.settings.batch_max_rows
+        rows = self._settled(connection, limit + 1)
+        if not rows:
+            self._look_at_times(connection, now)
+            rows = self._settled(connection, limit + 1)
+        until = self._times.settled
         if until is None:
             return [], True
-        rows = self._rows(connection, self._mode.condition(self._position, until), limit + 1)
         count = self._mode.split([self._position_of(row) for row in rows], limit)
         if count is None:  # one time has more rows than a batch
             time = self._position_of(rows[0]).timestamp
@@ -135,6 +139,22 @@ class RowReader:
             whole = self._mode.condition(self._position, min(until, time + _TICK))
             return self._rows(connection, whole, None), False
         return rows[:count], False
+
+    def _settled(self, connection: Connection, limit: int) -> list[Row]:
+        """Return rows of settled times, for which nobody has to be asked."""
+        until = self._times.settled
+        if until is None:
+            return []
+        return self._rows(connection, self._mode.condition(self._position, until), limit)
+
+    def _look_at_times(self, connection: Connection, now: float) -> None:
+        """Observe: the time first, then who is writing; rows are read in a view that is younger than both."""
+        connection.rollback()
+        delay = dt.timedelta(milliseconds=self._origin.settings.timestamp_delay_interval_ms)
+        time = self._origin.now(connection) - delay
+        writers = self._writers.ask(connection)
+        if writers is not None:
+            self._times.saw(time, writers, now)
 
     def _rows(
         self, connection: Connection, condition: Condition, limit: int | None, *, lock: bool = False
