@@ -34,7 +34,7 @@ demo: $(STAMP) ## the whole story in one terminal: problem, fix, failures, proof
 	@$(BIN)/tidelock demo $(ARGS)
 
 test: $(STAMP) ## all tests; what is not installed is skipped, counted and named
-	@$(BIN)/pytest -q -n 2 --dist worksteal $(ARGS)
+	@$(BIN)/pytest -q -n 3 --dist worksteal $(ARGS)
 
 check: $(STAMP) ## what CI runs first: format, lint, types, import contracts, house rules, unit tests
 	@$(BIN)/ruff format --check --quiet . && $(BIN)/ruff check --quiet .

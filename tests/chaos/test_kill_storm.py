@@ -5,7 +5,7 @@ moments. Between two starts its files suffer what the flush policy has to stand:
 power loss can do to bytes that were not synced; with `os`, a write that the death cut short. At the end a
 bit of what had been synced is flipped, in copies of the folder: that may cost the record, never go unnoticed.
 
-A storm is a function of its seed, but for the clients' timing. `CHAOS_KILLS` (8), `CHAOS_FLIPS` (2) and
+A storm is a function of its seed, but for the clients' timing. `CHAOS_KILLS` (5), `CHAOS_FLIPS` (2) and
 `CHAOS_SEED` say how long and which one; the log tells the figures.
 """
 
@@ -26,7 +26,7 @@ from tests.chaos.damage import flip_one, lose_power, repeat_last_batch
 from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually
 
-KILLS = int(os.environ.get("CHAOS_KILLS", "8"))
+KILLS = int(os.environ.get("CHAOS_KILLS", "5"))
 FLIPS = int(os.environ.get("CHAOS_FLIPS", "2"))
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 WRITERS, READERS = 6, 4

@@ -165,7 +165,11 @@ class World:
             await asyncio.sleep(POLL)
             response = await self.client.get(url, timeout=10.0)
         if response.status != 200:
-            raise UnexpectedAnswerError(f"status {response.status}: {response.text[:200]}", where=url)
+            raise UnexpectedAnswerError(
+                f"status {response.status}: {response.text[:200]}",
+                where=url,
+                hint=f"look into {self.folder / 'logs'}",
+            )
         return json.loads(response.body)
 
     def url(self, name: str) -> str:

@@ -96,7 +96,8 @@ class OrderDesk(Orders):
             found = self.database.execute(question).fetchone()[0]
         else:
             with self.common.connect() as connection:
-                found = connection.execute(sqlalchemy.text(question)).scalar()
+                has_arrived = sqlalchemy.inspect(connection).has_table("orders")  # made by the first record
+                found = connection.execute(sqlalchemy.text(question)).scalar() if has_arrived else 0
         return Count(NAME, found)
 
     def insert(self, order: Order) -> bool:

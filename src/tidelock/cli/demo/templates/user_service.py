@@ -78,7 +78,10 @@ async def place(request: Request) -> Response:
 
 async def count(request: Request) -> Response:
     """Answer GET /users/{customer}/orders and GET /orders/count."""
-    return json_response(await orders.count(request.path_params.get("customer")))
+    try:
+        return json_response(await orders.count(request.path_params.get("customer")))
+    except CallError as error:
+        return json_response({"error": str(error)}, 503)
 
 
 async def show_figures(_: Request) -> Response:
