@@ -6,6 +6,7 @@ been away for `patience` seconds. Blocking; one thread at a time, callbacks come
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
@@ -15,10 +16,17 @@ from tidelock.client.library import load, make, somebody_listens, translating
 from tidelock.client.model import Message, TopicPartition
 from tidelock.client.settings import ClientSettings, settings_of
 from tidelock.errors import LocalProtocolError
-from tidelock.protocol.error_codes import UnknownTopicOrPartition
+from tidelock.protocol.error_codes import (
+    CoordinatorLoadInProgress,
+    CoordinatorNotAvailable,
+    NotCoordinator,
+    UnknownTopicOrPartition,
+)
 from tidelock.runtime import Clock, SystemClock
 
 ANSWER_WITHIN = 10.0
+ASK_AGAIN = 0.1
+UNSETTLED = (CoordinatorLoadInProgress, CoordinatorNotAvailable, NotCoordinator)
 PATIENCE = 60.0
 _NO_GROUP = "tidelock-reader"  # librdkafka wants a name; partitions assigned by hand join no group
 _DEFAULTS = {
@@ -200,9 +208,26 @@ class Consumer:
                 raise translated(one.error, f"group {self.group}, {one.topic}-{one.partition}")
 
     def committed(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int | None]:
-        """Return what the group has committed; None where nothing is."""
+        """Return what the group has committed; None where nothing is.
+
+        A cluster that is still settling who coordinates the group is asked again for `ANSWER_WITHIN` seconds.
+
+        Raises:
+            NotCoordinator, CoordinatorLoadInProgress, CoordinatorNotAvailable: it did not settle.
+            TidelockError: see tidelock.client.errors.
+        """
         self._need_group()
         wanted = [self._library.TopicPartition(*partition) for partition in partitions]
+        deadline = self._clock.monotonic() + ANSWER_WITHIN
+        while True:
+            try:
+                return self._committed(wanted)
+            except UNSETTLED:
+                if self._clock.monotonic() >= deadline:
+                    raise
+                time.sleep(ASK_AGAIN)
+
+    def _committed(self, wanted: list[Any]) -> dict[TopicPartition, int | None]:
         with translating(f"group {self.group}"):
             found = self._consumer.committed(wanted, timeout=ANSWER_WITHIN)
         for one in found:
