@@ -105,7 +105,7 @@ class Session:
                     self.entries[key] = self.entries.pop(key)
 
     def readable(self, find: Find) -> Iterator[Partition]:
-        """Yield the partitions that an append may wake, of those this session follows."""
+        """Yield the partitions that an append may wake, of those that it follows."""
         for topic, index in self.entries:
             partition = find(topic, index)
             if partition is not None:
