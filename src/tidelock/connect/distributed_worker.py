@@ -10,16 +10,14 @@ Source: Kafka `org.apache.kafka.connect.cli.ConnectDistributed`.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 
-from tidelock.client import ClientSettings
 from tidelock.connect.distributed.requests import DistributedHerder
 from tidelock.connect.distributed.settings import DistributedSettings
 from tidelock.connect.rest.forwarding import distributed_app
 from tidelock.connect.rest.routing import Doorkeeper
-from tidelock.connect.runtime.kafka import client_properties
+from tidelock.connect.runtime.kafka import check_client_keys
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.runtime import Clock, SystemClock
 from tidelock.web import HttpServer
@@ -51,9 +49,7 @@ class DistributedWorker:
         url = f"http://{advertised or name}:{settings.rest_advertised_port or port}"
         self._settings = settings
         self.herder = DistributedHerder(settings, url, clock=clock or SystemClock(), plugins=plugins)
-        doorkeeper = Doorkeeper(
-            ipaddress.ip_address(host).is_loopback, frozenset({advertised.lower()} if advertised else ())
-        )
+        doorkeeper = Doorkeeper.of(host, advertised)
         self._server = HttpServer(distributed_app(self.herder, doorkeeper), sock=sock, what="connect")
 
     @property
@@ -70,9 +66,7 @@ class DistributedWorker:
         """
         for problem in self._settings.warnings():
             log.warning("worker configuration: %s", problem)
-        for kind in ("consumer", "producer"):
-            keys = client_properties(self._settings.originals, {}, kind)
-            ClientSettings.parse(keys, where=f"{kind}. keys of the worker")
+        check_client_keys(self._settings.originals)
         await self.herder.start()
         await self._server.start()
 

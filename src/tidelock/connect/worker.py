@@ -12,18 +12,16 @@ Source: Kafka `org.apache.kafka.connect.cli.ConnectStandalone`.
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import socket
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from tidelock.client import ClientSettings
 from tidelock.connect.rest.app import rest_app
 from tidelock.connect.rest.routing import Doorkeeper
 from tidelock.connect.runtime.errors import InvalidConfig
 from tidelock.connect.runtime.herder import StandaloneHerder
-from tidelock.connect.runtime.kafka import client_properties
+from tidelock.connect.runtime.kafka import check_client_keys
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.connect.runtime.settings import StandaloneSettings
 from tidelock.connect.runtime.stores import open_stores
@@ -68,9 +66,7 @@ class StandaloneWorker:
             plugins=plugins,
         )
         advertised = settings.rest_advertised_host_name
-        doorkeeper = Doorkeeper(
-            ipaddress.ip_address(host).is_loopback, frozenset({advertised.lower()} if advertised else ())
-        )
+        doorkeeper = Doorkeeper.of(host, advertised)
         self._server = HttpServer(rest_app(self.herder, doorkeeper), sock=sock, what="connect")
 
     @property
@@ -87,9 +83,7 @@ class StandaloneWorker:
         """
         for problem in self._settings.warnings():
             log.warning("worker configuration: %s", problem)
-        for kind in ("consumer", "producer"):
-            keys = client_properties(self._settings.originals, {}, kind)
-            ClientSettings.parse(keys, where=f"{kind}. keys of the worker")
+        check_client_keys(self._settings.originals)
         await self.herder.start()
         await self._server.start()
         for props in self._connectors:

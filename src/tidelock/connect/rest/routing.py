@@ -10,6 +10,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.rest.{RestServer, errors.Connect
 
 from __future__ import annotations
 
+import ipaddress
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -120,6 +121,13 @@ class Doorkeeper:
 
     is_loopback: bool = False
     hosts: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, host: str, advertised: str | None) -> Doorkeeper:
+        """Return that of a worker which listens on an address and may tell others another name."""
+        return cls(
+            ipaddress.ip_address(host).is_loopback, frozenset({advertised.lower()} if advertised else ())
+        )
 
     def refusal(self, headers: Mapping[bytes, bytes]) -> Reply | None:
         """Return the answer to a request that is not let in; None for all others."""

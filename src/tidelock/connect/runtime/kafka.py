@@ -54,6 +54,16 @@ def client_properties(worker: Mapping[str, str], connector: Mapping[str, str], k
     return given
 
 
+def check_client_keys(worker: Mapping[str, str]) -> None:
+    """Read the worker's client keys once, before a task needs them.
+
+    Raises:
+        ConfigError: one is wrong.
+    """
+    for kind in ("consumer", "producer"):
+        ClientSettings.parse(client_properties(worker, {}, kind), where=f"{kind}. keys of the worker")
+
+
 def shared_properties(properties: Mapping[str, str]) -> dict[str, str]:
     """Return the keys that every kind of client has: addresses and security."""
     shared = ("bootstrap.servers", *SHARED)
