@@ -13,7 +13,7 @@ from tests.engines.kafka import ApacheKafka
 from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
 from tests.support.waiting import eventually
-from tidelock.connect import load_properties
+from tidelock.properties import load_properties
 
 WORKER = r"""
 # These are defaults. This file just demonstrates how to override some settings.

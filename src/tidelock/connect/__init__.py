@@ -4,7 +4,7 @@
     Service
 
 Plugins (`connectors`, `converters`) see only `api`. The names below are loaded when they are used: a command
-that only reads a properties file does not pay for the worker. The design page is docs/design/connect.md.
+that only reads settings does not pay for the worker. The design page is docs/design/connect.md.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidelock.connect.distributed.settings import DistributedSettings
     from tidelock.connect.distributed_worker import DistributedWorker
-    from tidelock.connect.runtime.properties import load_properties
     from tidelock.connect.runtime.redaction import shown_value
     from tidelock.connect.runtime.settings import StandaloneSettings
     from tidelock.connect.worker import StandaloneWorker
@@ -25,7 +24,6 @@ __all__ = [
     "DistributedWorker",
     "StandaloneSettings",
     "StandaloneWorker",
-    "load_properties",
     "shown_value",
 ]
 
@@ -34,7 +32,6 @@ _HOMES = {
     "DistributedWorker": "tidelock.connect.distributed_worker",
     "StandaloneSettings": "tidelock.connect.runtime.settings",
     "StandaloneWorker": "tidelock.connect.worker",
-    "load_properties": "tidelock.connect.runtime.properties",
     "shown_value": "tidelock.connect.runtime.redaction",
 }
 

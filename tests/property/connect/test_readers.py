@@ -9,8 +9,8 @@ from tidelock.connect.converters.json import JsonConverter
 from tidelock.connect.converters.simple_header import SimpleHeaderConverter
 from tidelock.connect.converters.string import StringConverter
 from tidelock.connect.runtime.batching import Batcher
-from tidelock.connect.runtime.properties import PropertiesError, parse_properties
 from tidelock.connect.runtime.reporting import Reporter, ReportOptions
+from tidelock.properties import PropertiesError, parse_properties
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 

@@ -59,7 +59,7 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
     """
     where = str(path)
     if path.suffix == ".properties":
-        from tidelock.connect import load_properties  # only for this kind of file
+        from tidelock.properties import load_properties  # only for this kind of file
 
         return [_named(load_properties(path), where)]
     try:

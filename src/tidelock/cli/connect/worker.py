@@ -17,9 +17,9 @@ from tidelock.connect import (
     DistributedWorker,
     StandaloneSettings,
     StandaloneWorker,
-    load_properties,
 )
 from tidelock.errors import UsageError
+from tidelock.properties import load_properties
 from tidelock.runtime import LOOPBACK, bind_loopback, run_services
 
 DEFAULT_PORT = 8083

@@ -8,12 +8,12 @@ imported only when it has a setting.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from tidelock.cli.up.parts import PARTS
 from tidelock.config import ConfigError, Problem, Settings, nearest
+from tidelock.config_file import read_pairs
 from tidelock.errors import UsageError
 
 SETTINGS = {
@@ -23,12 +23,6 @@ SETTINGS = {
 }
 
 
-class ConfigFileError(UsageError):
-    """A configuration file cannot be read."""
-
-    code = "TID-706"
-
-
 def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[str, str]]:
     """Return part -> Java key -> text.
 
@@ -36,7 +30,7 @@ def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[st
         ConfigError: with every unknown part, unknown key and bad value.
         ConfigFileError: the file cannot be read.
     """
-    pairs = [*(from_file(file) if file else ()), *map(split, assignments)]
+    pairs = [*(read_pairs(file) if file else ()), *map(split, assignments)]
     settings: dict[str, dict[str, str]] = {}
     problems: list[Problem] = []
     for name, value in pairs:
@@ -64,35 +58,6 @@ def split(assignment: str) -> tuple[str, str]:
     return name.strip(), value.strip()
 
 
-def from_file(path: Path) -> list[tuple[str, str]]:
-    """Read a TOML or properties file into dotted names and texts."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigFileError(f"cannot read the configuration: {error}", where=str(path)) from error
-    if path.suffix == ".properties":
-        from tidelock.connect import load_properties  # only for this kind of file
-
-        return list(load_properties(path).items())
-    import tomllib  # only when a file was given
-
-    try:
-        return list(flattened(tomllib.loads(text)))
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigFileError(
-            f"not valid TOML: {error}", where=str(path), hint="use .toml, or .properties for Java's format"
-        ) from error
-
-
-def flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Turn nested tables into dotted names, and values into the texts that a properties file would hold."""
-    for name, value in table.items():
-        if isinstance(value, Mapping):
-            yield from flattened(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", _text(value)
-
-
 def settings_class(part: str) -> type[Settings]:
     """Return the settings class of a part."""
     module, _, name = SETTINGS[part].partition(":")
@@ -105,11 +70,3 @@ def _misplaced(name: str, value: str) -> Problem:
     near = nearest(part, PARTS)
     meant = f"{near}.{name.partition('.')[2]}" if near and "." in name else None
     return Problem(name, value, f"must start with {', '.join(f'{known}.' for known in PARTS)}", meant)
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, list):
-        return ",".join(_text(item) for item in value)
-    return str(value)

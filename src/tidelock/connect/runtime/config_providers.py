@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tidelock.config import ConfigError, Problem
-from tidelock.connect.runtime.properties import PropertiesError, load_properties
+from tidelock.properties import PropertiesError, load_properties
 from tidelock.runtime import environment
 
 REFERENCE = re.compile(r"\$\{([^}:]*):(?:([^}]*?):)?([^}]*?)\}")

@@ -1,10 +1,8 @@
 """Settings of the parts: where a name goes, and what is said when it goes nowhere."""
 
-import tomllib
-
 import pytest
 
-from tidelock.cli.up.configuration import flattened, gathered, split
+from tidelock.cli.up.configuration import gathered, split
 from tidelock.config import ConfigError
 from tidelock.errors import UsageError
 
@@ -17,15 +15,6 @@ def test_an_assignment_is_cut_at_the_first_equals_sign() -> None:
 def test_an_assignment_needs_a_name_and_a_value(text: str) -> None:
     with pytest.raises(UsageError, match="is not KEY=VALUE"):
         split(text)
-
-
-def test_toml_tables_and_dotted_keys_are_the_same() -> None:
-    text = '[broker]\nnum.partitions = 4\n"auto.create.topics.enable" = false\nlog.dirs = ["/a", "/b"]\n'
-    assert dict(flattened(tomllib.loads(text))) == {
-        "broker.num.partitions": "4",
-        "broker.auto.create.topics.enable": "false",
-        "broker.log.dirs": "/a,/b",
-    }
 
 
 def test_a_name_without_a_part_is_told_the_parts() -> None:

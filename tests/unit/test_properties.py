@@ -1,6 +1,6 @@
 import pytest
 
-from tidelock.connect.runtime.properties import PropertiesError, parse_properties
+from tidelock.properties import PropertiesError, parse_properties
 
 
 @pytest.mark.parametrize(
