@@ -10,8 +10,9 @@ from pathlib import Path
 import pytest
 
 from tests.engines.connect_distributed import distributed_properties
-from tests.integration.connect_cluster import DistributedProcess, get, lines_of, request, states, until
+from tests.integration.connect_cluster import get, lines_of, request, states, until
 from tests.support.broker import BrokerProcess
+from tests.support.connect import DistributedProcess
 from tests.support.waiting import eventually
 from tidelock.client import Admin, Consumer, TopicPartition
 

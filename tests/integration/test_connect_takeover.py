@@ -15,8 +15,9 @@ import pytest
 
 from tests.engines.connect_distributed import ConnectDistributed, distributed_properties
 from tests.engines.fetch import Engines
-from tests.integration.connect_cluster import DistributedProcess, get, request, states, until
+from tests.integration.connect_cluster import get, request, states, until
 from tests.support.broker import BrokerProcess
+from tests.support.connect import DistributedProcess
 from tests.support.waiting import eventually
 from tidelock.client import Admin, Consumer, TopicPartition
 

@@ -1,4 +1,4 @@
-"""A standalone Connect worker of ours for tests, in its own process, with its REST interface."""
+"""Connect workers of ours for tests, each in its own process, with its REST interface."""
 
 from __future__ import annotations
 
@@ -20,14 +20,20 @@ from tests.support.waiting import eventually
 PROGRAM = """
 import asyncio, json, logging, sys
 from pathlib import Path
-from tidelock.connect import StandaloneSettings, StandaloneWorker
+from tidelock.connect import DistributedSettings, DistributedWorker, StandaloneSettings, StandaloneWorker
 from tidelock.runtime import bind_loopback, run_services
+
+def standalone(given, sock):
+    data = Path(given["data"]) if given["data"] else None
+    settings = StandaloneSettings.parse(given["worker"])
+    return StandaloneWorker(settings, given["connectors"], sock=sock, data_dir=data)
+
+def distributed(given, sock):
+    return DistributedWorker(DistributedSettings.parse(given["worker"]), sock=sock)
 
 async def main():
     given = json.loads(sys.argv[1])
-    data = Path(given["data"]) if given["data"] else None
-    settings = StandaloneSettings.parse(given["worker"])
-    worker = StandaloneWorker(settings, given["connectors"], sock=bind_loopback(given["port"]), data_dir=data)
+    worker = globals()[given["kind"]](given, bind_loopback(given["port"]))
     async def ready():
         print(worker.url, flush=True)
     await run_services([worker], ready=ready)
@@ -37,36 +43,35 @@ asyncio.run(main())
 """
 
 
-class Worker:
-    """The worker process; `start` after `stop` or `kill` finds the same folder again.
+def ask(url: str, method: str, path: str, body: Any = None, *, timeout: float = 60.0) -> tuple[int, Any]:
+    """Ask a worker's REST, ours or another; returns status and parsed body."""
+    data = None if body is None else json.dumps(body).encode()
+    asked = urllib.request.Request(url + path, data, {"Content-Type": "application/json"}, method=method)
+    try:
+        with urllib.request.urlopen(asked, timeout=timeout) as answer:
+            content = answer.read()
+            return answer.status, json.loads(content) if content else None
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, json.loads(error.read())
+
+
+class WorkerProcess:
+    """A worker's process: started, known by its URL, stopped.
 
     Args:
-        folder: for its data and its log.
-        worker: worker properties.
-        connectors: connector properties given on the command line, as it were.
-        keep: keep connectors and offsets in `folder`.
+        log: a file for what it says.
+        given: what PROGRAM gets.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        worker: Mapping[str, str],
-        connectors: Sequence[Mapping[str, str]] = (),
-        *,
-        keep: bool = True,
-    ) -> None:
-        self.folder = folder
-        self._given = {
-            "worker": dict(worker),
-            "connectors": [dict(one) for one in connectors],
-            "data": str(folder / "data") if keep else None,
-            "port": 0,
-        }
+    def __init__(self, log: Path, given: Mapping[str, Any]) -> None:
+        self.log = log
+        self._given = {"port": 0, **given}
         self._process: subprocess.Popen[str] | None = None
         self.url = ""
 
     def start(self) -> Self:
-        with (self.folder / "worker.log").open("a") as log:
+        with self.log.open("a") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, json.dumps(self._given)],
                 stdout=subprocess.PIPE,
@@ -75,11 +80,7 @@ class Worker:
             )
         assert self._process.stdout is not None
         self.url = self._process.stdout.readline().strip()
-        if not self.url:
-            raise AssertionError((self.folder / "worker.log").read_text())
-        if self._given["data"] is None:  # without a folder the port is what the worker is known by
-            self._given["port"] = int(self.url.rpartition(":")[2])
-
+        assert self.url, self.log.read_text()
         return self
 
     @property
@@ -98,18 +99,67 @@ class Worker:
     def kill(self) -> None:
         self.stop(signal.SIGKILL)
 
+    def __enter__(self) -> Self:
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+class DistributedProcess(WorkerProcess):
+    """A distributed worker; `start` after `stop` or `kill` is the same worker on another port.
+
+    Args:
+        log: a file for what it says.
+        properties: worker properties.
+    """
+
+    def __init__(self, log: Path, properties: Mapping[str, str]) -> None:
+        super().__init__(log, {"kind": "distributed", "worker": dict(properties)})
+
+    @property
+    def worker_id(self) -> str:
+        return self.url.partition("://")[2]
+
+
+class Worker(WorkerProcess):
+    """A standalone worker; `start` after `stop` or `kill` finds the same folder again.
+
+    Args:
+        folder: for its data and its log.
+        worker: worker properties.
+        connectors: connector properties given on the command line, as it were.
+        keep: keep connectors and offsets in `folder`.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        worker: Mapping[str, str],
+        connectors: Sequence[Mapping[str, str]] = (),
+        *,
+        keep: bool = True,
+    ) -> None:
+        given = {
+            "kind": "standalone",
+            "worker": dict(worker),
+            "connectors": [dict(one) for one in connectors],
+            "data": str(folder / "data") if keep else None,
+        }
+        super().__init__(folder / "worker.log", given)
+        self.folder = folder
+
+    def start(self) -> Self:
+        super().start()
+        if self._given["data"] is None:  # without a folder the port is what the worker is known by
+            self._given["port"] = int(self.url.rpartition(":")[2])
+        return self
+
     def request(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
         """Ask REST; returns status and parsed body."""
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.url + path, data, headers, method=method)
-        try:
-            with urllib.request.urlopen(request, timeout=30) as response:
-                content = response.read()
-                return response.status, json.loads(content) if content else None
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, json.loads(error.read())
+        return ask(self.url, method, path, body, timeout=30)
 
     def get(self, path: str) -> Any:
         status, body = self.request("GET", path)
@@ -136,14 +186,6 @@ class Worker:
         with contextlib.suppress(ProcessLookupError):  # somebody else was faster
             os.kill(pid, signal.SIGKILL)
         eventually(lambda: self.task_pid(name, number) != pid, 20.0)
-
-    def __enter__(self) -> Self:
-        return self.start()
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
 
 
 def is_alive(pid: int) -> bool:
