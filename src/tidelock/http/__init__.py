@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )
     from tidelock.http.errors import (
         BadAnswer,
+        BulkheadFull,
         CallError,
         CallTimeout,
         CircuitOpen,
@@ -50,6 +51,7 @@ if TYPE_CHECKING:
     from tidelock.http.hooks import Hooks, with_headers
     from tidelock.http.middleware import DeadlineMiddleware, TraceMiddleware
     from tidelock.http.paging import BlockingPage, Page, page
+    from tidelock.http.policies import Policies
     from tidelock.http.policy import CallSettings, Policy
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
@@ -67,6 +69,7 @@ __all__ = [
     "BlockingStream",
     "Body",
     "BreakerChanged",
+    "BulkheadFull",
     "CallError",
     "CallSettings",
     "CallTimeout",
@@ -90,6 +93,7 @@ __all__ = [
     "NoInstance",
     "Page",
     "Pipes",
+    "Policies",
     "Policy",
     "Query",
     "Response",
@@ -129,10 +133,11 @@ _HOMES = (
     ("client", "Client at close connect instances"),
     ("deadlines", "current_deadline deadline"),
     ("declarative", "Body Csv Form Header Multipart Pipes Query Ssv Tsv api delete get head patch post put"),
-    ("errors", "BadAnswer CallError CallTimeout CircuitOpen ConnectFailed ConnectionBroken DecodeFailed"),
-    ("errors", "InDoubt NoInstance StatusError"),
+    ("errors", "BadAnswer BulkheadFull CallError CallTimeout CircuitOpen ConnectFailed"),
+    ("errors", "ConnectionBroken DecodeFailed InDoubt NoInstance StatusError"),
     ("exchange", "Response"),
     ("events", "BreakerChanged Called Ejected"),
+    ("policies", "Policies"),
     ("policy", "CallSettings Policy"),
     ("forms", "File"),
     ("paging", "BlockingPage Page page"),

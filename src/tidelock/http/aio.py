@@ -31,7 +31,8 @@ async def drive(flow: Call, report: Report, pools: Pools, now: Callable[[], floa
                 report.asked(effect)
                 peer, request, at = effect.peer, effect.request, effect.sent_at
                 data = outgoing(request, peer.prefix, peer.authority, effect.deadline - at, effect.attempt)
-                effect = flow.send(await pools.exchange(peer.address, data, effect.deadline, at))
+                address, limit = peer.address, peer.connect_timeout
+                effect = flow.send(await pools.exchange(address, data, effect.deadline, at, limit))
             elif isinstance(effect, Race):
                 report.asked(effect)
                 race = race or Racers(pools)

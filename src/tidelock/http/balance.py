@@ -8,10 +8,11 @@ candidates for the next attempt to a picker:
 3. in a panic (fewer than half are left) those ejected on suspicion are used again, because then the suspicion
    is more likely wrong than the whole service; those whose port refused the connection are not, since nobody
    listens there; they come last of all;
-4. if the call has a key, the one that the key belongs to; else those of the own zone, and of them the warm.
+4. those that have the call's hint in their metadata, if any has;
+5. if the call has a key, the one that the key belongs to; else those of the own zone, and of them the warm.
 
-Source: Envoy outlier detection (consecutive 5xx, ejection time, panic threshold) with one difference: a
-refused connection ejects at once, from 1 s doubling to 30 s.
+Source: Envoy outlier detection (consecutive 5xx, failure percentage, ejection time, panic threshold) with one
+difference: a refused connection ejects at once, from 1 s doubling to 30 s.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Iterator, Sequence
 
 from tidelock.config import Settings, key
 from tidelock.discovery.instance import Instance
-from tidelock.http.narrowing import is_warm, nearest, owner, subset, warm
+from tidelock.http.narrowing import hinted, is_warm, nearest, owner, subset, warm
 from tidelock.http.peer import Draw, Peer
 from tidelock.http.pickers import Observer, Picker
 
@@ -37,6 +38,20 @@ class EjectionSettings(Settings):
     max_ejection_time: float = key(
         default=30.0, name="maxEjectionTime", at_least=0.001, doc="Seconds of the longest ejection."
     )
+    failure_percentage_threshold: float = key(
+        default=85.0,
+        name="failurePercentageThreshold",
+        at_least=0.1,
+        at_most=100,
+        doc="Share of failures within an interval that ejects an instance, in %.",
+    )
+    failure_percentage_request_volume: int = key(
+        default=50,
+        name="failurePercentageRequestVolume",
+        at_least=1,
+        doc="Calls within an interval before that share counts.",
+    )
+    interval: float = key(default=10.0, at_least=0.001, doc="Seconds over which that share is taken.")
     panic_threshold: float = key(
         default=50.0, name="panicThreshold", at_least=0, at_most=100, doc="Share of usable instances, in %."
     )
@@ -53,6 +68,9 @@ class BalanceSettings(Settings):
         default=0, name="subsetSize", at_least=0, doc="How many instances a caller uses; 0 is all."
     )
     caller_id: str = key(default="", name="callerId", doc="Who is calling; decides which subset.")
+    hint: str = key(
+        default="", doc="Instances with it in their metadata are preferred, unless X-SC-LB-Hint says another."
+    )
 
 
 class Peers:
@@ -63,10 +81,12 @@ class Peers:
         settings: EjectionSettings,
         picker: Picker,
         balance: BalanceSettings = BalanceSettings(),  # noqa: B008  frozen
+        connect_timeout: float = 1.0,
     ) -> None:
         self._settings = settings
         self._picker = picker
         self._balance = balance
+        self._connect_timeout = connect_timeout
         self._observer: Observer | None = picker if isinstance(picker, Observer) else None
         self._warming: set[Peer] = set()
         self._seen: Sequence[Instance] | None = None
@@ -101,7 +121,7 @@ class Peers:
     def _kept(self, instance: Instance, warms_up: bool, now: float) -> Peer:
         known = self._by_id.get(instance.instance_id)
         if known is None or known.address != (*instance.address, instance.is_secure):
-            peer, is_new = Peer(instance), True
+            peer, is_new = Peer(instance, self._connect_timeout), True
         else:
             is_new = instance.service_up_timestamp > known.instance.service_up_timestamp
             peer = known.renewed(instance)
@@ -113,7 +133,14 @@ class Peers:
         """Return the peer with this id."""
         return self._by_id.get(instance_id)
 
-    def pick(self, now: float, draw: Draw, tried: Sequence[Peer] = (), key: str | None = None) -> Peer | None:
+    def pick(
+        self,
+        now: float,
+        draw: Draw,
+        tried: Sequence[Peer] = (),
+        key: str | None = None,
+        hint: str | None = None,
+    ) -> Peer | None:
         """Return the peer for the next attempt, or None when there is no instance at all.
 
         Args:
@@ -121,6 +148,7 @@ class Peers:
             draw: uniform in [0, 1).
             tried: what this call has used already; comes last.
             key: calls with the same key go to the same instance, as long as that is there.
+            hint: instances with it in their metadata are preferred; None takes the settings'.
         """
         candidates: Sequence[Peer] = self._candidates(now) if self._ejected else self._all
         if tried:
@@ -129,6 +157,8 @@ class Peers:
             )
         if not candidates:
             return None
+        if hint or self._balance.hint:
+            candidates = hinted(candidates, hint or self._balance.hint)
         if key is not None:
             return owner(candidates, key)
         if self._balance.zone:
@@ -156,6 +186,7 @@ class Peers:
     def succeeded(self, peer: Peer, now: float) -> None:
         """Note an answer below 500: failures are no longer in a row, a served ejection is forgotten."""
         peer.failures = 0
+        peer.window_calls += 1
         if peer.ejections and now >= peer.ejected_until:
             peer.ejections = 0
             peer.refused = False
@@ -174,19 +205,36 @@ class Peers:
         """
         settings = self._settings
         peer.failures += 1
+        mostly = self._fails_mostly(peer, now)
         if now < peer.ejected_until:
             return None
-        if not refused and not peer.ejections and peer.failures < settings.consecutive_5xx:
+        in_a_row = peer.failures >= settings.consecutive_5xx
+        if not refused and not peer.ejections and not in_a_row and not mostly:
             return None
         bound = settings.base_ejection_time * 2.0 ** min(peer.ejections, 30)
         seconds = min(settings.max_ejection_time, bound)
         peer.ejections += 1
-        peer.failures = 0
+        peer.failures = peer.window_calls = peer.window_failures = 0
         peer.refused = refused
         peer.ejected_until = now + seconds
         if peer.instance.instance_id in self._by_id:
             self._ejected.add(peer)
         return seconds
+
+    def _fails_mostly(self, peer: Peer, now: float) -> bool:
+        """Count a failure in the peer's window; whether too large a share of its calls has failed there.
+
+        The window begins with a failure, so an instance that never fails needs no clock.
+        """
+        settings = self._settings
+        if now >= peer.window_until:
+            peer.window_until = now + settings.interval
+            peer.window_calls = peer.window_failures = 0
+        peer.window_calls += 1
+        peer.window_failures += 1
+        if peer.window_calls < settings.failure_percentage_request_volume:
+            return False
+        return 100 * peer.window_failures >= settings.failure_percentage_threshold * peer.window_calls
 
     def _others(self, tried: Sequence[Peer]) -> list[Peer]:
         return [peer for peer in self._all if peer not in tried and not peer.refused]

@@ -36,7 +36,7 @@ def drive(
                 report.asked(effect)
                 peer, request, left = effect.peer, effect.request, effect.deadline - effect.sent_at
                 data = outgoing(request, peer.prefix, peer.authority, left, effect.attempt)
-                outcome = pools.exchange(peer.address, data, effect.deadline)
+                outcome = pools.exchange(peer.address, data, effect.deadline, peer.connect_timeout)
                 with lock:
                     effect = flow.send(outcome)
             elif isinstance(effect, Race):

@@ -39,6 +39,7 @@ from tidelock.http.flow import ServiceState, call
 from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.paging import BlockingPage, Next, Page, Part
 from tidelock.http.plan import at_page, plans
+from tidelock.http.policies import Policies
 from tidelock.http.policy import Policy
 from tidelock.http.receiving import received_blocking
 from tidelock.http.report import Report
@@ -78,7 +79,7 @@ class BlockingClient:
         self,
         source: Source | None = None,
         *,
-        policy: Policy | None = None,
+        policy: Policy | Policies | None = None,
         ssl: tls.SSLContext | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
@@ -96,7 +97,7 @@ class BlockingClient:
             from tidelock.http.local import LocalFirst
 
             source = self._owned = Background(lambda: LocalFirst(clock))
-        self._services = Services(source, policy or Policy(), clock, rng or random.Random())
+        self._services = Services(source, Policies.of(policy), clock, rng or random.Random())
         self._can_look_again = isinstance(source, BlockingRefreshable)
         self._now = self._services.now
         self._hooks = hooks
@@ -104,7 +105,7 @@ class BlockingClient:
         self._lock = threading.Lock()
         self._looking = threading.Lock()
         self._looked_at = -LOOK_AGAIN
-        self.connections = BlockingPools(self._now, self._services.policy.call.connect_timeout, self._context)
+        self.connections = BlockingPools(self._now, self._context)
 
     def __enter__(self) -> Self:
         return self
@@ -238,7 +239,7 @@ class BlockingClient:
         return self.request("DELETE", url, **options)
 
     def _run(self, report: Report, request: Request, seconds: float | None, pinned: str | None) -> Response:
-        start = self._services.start(seconds, pinned)
+        start = self._services.start(report.service, seconds, pinned)
         flow = call(request, report.service, start)
         return drive(flow, report, self.connections, self._now, self._lock)
 
@@ -354,7 +355,7 @@ def connect_blocking(
     interface: type[T],
     *,
     source: Source | None = None,
-    policy: Policy | None = None,
+    policy: Policy | Policies | None = None,
     hooks: Hooks = NO_HOOKS,
     fallback: object | None = None,
     fallback_factory: Factory | None = None,

@@ -55,7 +55,7 @@ class BlockingRacers:
     def _start(self, send: Send) -> Failure | None:
         peer, request = send.peer, send.request
         data = outgoing(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
-        connection = self._pools.take(peer.address, send.deadline)
+        connection = self._pools.take(peer.address, send.deadline, peer.connect_timeout)
         if isinstance(connection, Failure):
             return connection
         connection.begin(data)

@@ -27,6 +27,7 @@ from tidelock.http.flow import ServiceState, call
 from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.paging import Next, Page, Part
 from tidelock.http.plan import Plan, at_page, plans
+from tidelock.http.policies import Policies
 from tidelock.http.policy import Policy
 from tidelock.http.receiving import received
 from tidelock.http.report import Report
@@ -52,7 +53,7 @@ class Client:
 
     Args:
         source: where instances come from; `local.LocalFirst` when None.
-        policy: timeouts, retries, breaker, ejection.
+        policy: timeouts, retries, breaker, ejection; one for all services, or `Policies`.
         ssl: for instances that want TLS; the system's trust store when None.
         clock: time; the system's when None.
         rng: randomness for balancing, pauses and keys.
@@ -63,7 +64,7 @@ class Client:
         self,
         source: Source | None = None,
         *,
-        policy: Policy | None = None,
+        policy: Policy | Policies | None = None,
         ssl: tls.SSLContext | None = None,
         clock: Clock | None = None,
         rng: random.Random | None = None,
@@ -78,7 +79,7 @@ class Client:
             from tidelock.http.local import LocalFirst  # it imports the registry's client
 
             source = self._owned = LocalFirst(clock)
-        self._services = Services(source, policy or Policy(), clock, rng or random.Random())
+        self._services = Services(source, Policies.of(policy), clock, rng or random.Random())
         self._can_look_again = isinstance(source, RefreshableSource)
         self._now = self._services.now
         self._hooks = hooks
@@ -210,7 +211,7 @@ class Client:
     async def _run(
         self, report: Report, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        start = self._services.start(seconds, pinned)
+        start = self._services.start(report.service, seconds, pinned)
         flow = call(request, report.service, start)
         loop = asyncio.get_running_loop()
         pools = self._current if loop is self._loop and self._current is not None else self._pools_of(loop)
@@ -219,7 +220,7 @@ class Client:
     def _pools_of(self, loop: asyncio.AbstractEventLoop) -> Pools:
         pools = self._pools.get(loop)
         if pools is None:
-            pools = Pools(loop, self._now, self._services.policy.call.connect_timeout, self._context)
+            pools = Pools(loop, self._now, self._context)
             self._pools[loop] = pools
         self._loop, self._current = loop, pools
         return pools
@@ -355,7 +356,7 @@ def connect(
     interface: type[T],
     *,
     source: Source | None = None,
-    policy: Policy | None = None,
+    policy: Policy | Policies | None = None,
     hooks: Hooks = NO_HOOKS,
     fallback: T | None = None,
     fallback_factory: Factory | None = None,
@@ -365,7 +366,7 @@ def connect(
     Args:
         interface: a class decorated with `@api`.
         source: where instances come from; environment, then registry, when None.
-        policy: timeouts, retries, breaker, ejection.
+        policy: timeouts, retries, breaker, ejection; one for all services, or `Policies`.
         hooks: functions that see every call.
         fallback: answers when the service cannot: an object of a subclass of the interface.
         fallback_factory: makes what answers, for an error; None from it raises the error.

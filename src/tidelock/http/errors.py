@@ -3,6 +3,7 @@
     CallError                     every failed call; `.service`, `.method`, `.instance` where there is one
     |- NoInstance                 nobody is registered under that name (or the pinned instance has left)
     |- CircuitOpen(until)         refused here: the last calls failed too often
+    |- BulkheadFull               refused here: too many calls are under way
     |- ConnectFailed              no connection: provably nothing was sent
     |- CallTimeout                the deadline passed; repeating is harmless, or nothing was sent
     |- ConnectionBroken           the connection ended before the answer; repeating is harmless
@@ -91,6 +92,22 @@ class CircuitOpen(CallError):
             hint="wait, or look at why the calls before this one failed",
         )
         self.until = until
+
+
+class BulkheadFull(CallError):
+    """Too many calls to the service are under way already; nothing was sent."""
+
+    code = "TID-411"
+    exit_code = 3
+    retriable = True
+
+    def __init__(self, limit: int, *, service: str, method: str) -> None:
+        super().__init__(
+            f"{limit} calls are under way already (maxConcurrentCalls)",
+            service=service,
+            method=method,
+            hint="call less at once, or look at why the answers take so long",
+        )
 
 
 class ConnectFailed(CallError):

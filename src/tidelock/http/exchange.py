@@ -14,6 +14,9 @@ import msgspec
 
 from tidelock.discovery.instance import Instance
 
+HINT_HEADER = b"x-sc-lb-hint:"
+"""Spring Cloud LoadBalancer's header, as header lines are written: in lower case."""
+
 
 class Request(msgspec.Struct, frozen=True, gc=False):
     """One logical call, ready to be written.
@@ -39,6 +42,13 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     idempotent: bool
     affinity: str | None = None
     streams: bool = False
+
+    @property
+    def hint(self) -> str | None:
+        """The value of its X-SC-LB-Hint header: instances with it in their metadata are preferred."""
+        if HINT_HEADER not in self.head:
+            return None
+        return self.head.partition(HINT_HEADER)[2].partition(b"\r\n")[0].decode("latin-1").strip()
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

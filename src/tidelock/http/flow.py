@@ -22,6 +22,7 @@ from tidelock.http.balance import Peers
 from tidelock.http.breaker import CircuitBreaker
 from tidelock.http.errors import (
     BadAnswer,
+    BulkheadFull,
     CallError,
     CallTimeout,
     CircuitOpen,
@@ -103,11 +104,33 @@ class ServiceState:
         self.name = name
         self.instances = instances
         self.policy = policy
-        self.peers = Peers(policy.ejection, PICKERS[policy.call.load_balancer](), policy.balance)
+        self.peers = Peers(
+            policy.ejection,
+            PICKERS[policy.call.load_balancer](),
+            policy.balance,
+            policy.call.connect_timeout,
+        )
+        self.in_flight = 0
         self.budget = Budget(policy.retry.budget_ratio, policy.retry.budget_floor)
         self.breakers: dict[str, CircuitBreaker] = {}
         self.latencies: dict[str, Latencies] = {}
         self.happened: list[Ejected | BreakerChanged] = []
+
+    def limited(self, calls: Call, label: str) -> Call:
+        """Carry a call out if not too many are under way (Resilience4j `Bulkhead`, without a queue).
+
+        Raises:
+            BulkheadFull: too many are.
+        """
+        limit = self.policy.bulkhead.max_concurrent_calls
+        if self.in_flight >= limit:
+            calls.close()
+            raise BulkheadFull(limit, service=self.name, method=label)
+        self.in_flight += 1
+        try:
+            return (yield from calls)
+        finally:
+            self.in_flight -= 1
 
     def breaker(self, group: str) -> CircuitBreaker:
         """Return the breaker of a group of calls, made on first use."""
@@ -151,6 +174,11 @@ def call(request: Request, service: ServiceState, start: Start) -> Call:
     Raises:
         CallError: no answer; which kind says whether the call may be repeated.
     """
+    calls = _unlimited(request, service, start)
+    return service.limited(calls, request.label) if service.policy.bulkhead.max_concurrent_calls else calls
+
+
+def _unlimited(request: Request, service: ServiceState, start: Start) -> Call:
     started = start.now
     if start.pinned is not None:
         # The caller insists on one instance, perhaps on one that is down just now and is asked until it is
@@ -300,7 +328,8 @@ class Attempts:
             return None
         if not self._service.budget.withdraw(self.now):
             return None
-        return peers.pick(self.now, self._draw, (first,), self._request.affinity)
+        request = self._request
+        return peers.pick(self.now, self._draw, (first,), request.affinity, request.hint)
 
     def _pick(self) -> Peer:
         service = self._service
@@ -308,7 +337,8 @@ class Attempts:
         if self._pinned is not None:
             peer = service.peers.get(self._pinned)
         else:
-            peer = service.peers.pick(self.now, self._draw, self._tried, self._request.affinity)
+            request = self._request
+            peer = service.peers.pick(self.now, self._draw, self._tried, request.affinity, request.hint)
         if peer is None:
             raise NoInstance(
                 service.name,

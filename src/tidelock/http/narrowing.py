@@ -1,10 +1,11 @@
-"""Who is asked at all: a subset of many, the near ones, the warm ones, the one that a key belongs to. Pure.
+"""Who is asked at all: a subset of many, the hinted, the near, the warm, the one that a key belongs to. Pure.
 
 Each rule takes candidates and returns candidates, never none of some.
 
-Source: Envoy zone-aware routing (spill-over by healthy share, overprovisioning factor 1.4) and slow start;
-Thaler and Ravishankar, "Using name-based mappings to increase hit rates" (highest random weight); Google,
-"Site Reliability Engineering", chapter 20 (subsetting).
+Source: Spring Cloud LoadBalancer `HintBasedServiceInstanceListSupplier`; Envoy zone-aware routing (spill-over
+by healthy share, overprovisioning factor 1.4) and slow start; Thaler and Ravishankar, "Using name-based
+mappings to increase hit rates" (highest random weight); Google, "Site Reliability Engineering", chapter 20
+(subsetting).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import hashlib
 from collections.abc import Iterable, Sequence
 
 from tidelock.discovery.instance import Instance
-from tidelock.http.peer import Draw, Peer
+from tidelock.http.peer import HINT, Draw, Peer
 
 OVERPROVISIONING = 1.4
 """A zone with 72 % of its instances healthy still takes all its calls (Envoy's default)."""
@@ -30,6 +31,11 @@ def subset(instances: Sequence[Instance], caller: str, size: int) -> Sequence[In
     if not size or len(instances) <= size:
         return instances
     return sorted(instances, key=lambda each: _score(caller, each.instance_id), reverse=True)[:size]
+
+
+def hinted(candidates: Sequence[Peer], hint: str) -> Sequence[Peer]:
+    """Return those whose metadata has this hint; all of them when none has."""
+    return [peer for peer in candidates if peer.instance.metadata.get(HINT) == hint] or candidates
 
 
 def nearest(candidates: Sequence[Peer], everyone: Iterable[Peer], zone: str, draw: Draw) -> Sequence[Peer]:

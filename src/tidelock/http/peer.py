@@ -12,6 +12,9 @@ Draw = Callable[[], float]
 CONTEXT_PATH = "context-path"
 """Metadata key: the path under which the instance serves everything, as in `http://host/base`."""
 
+HINT = "hint"
+"""Metadata key of Spring Cloud LoadBalancer: calls with the same hint prefer the instance."""
+
 WEIGHT = "weight"
 """Metadata key of Spring Cloud LoadBalancer: a whole number, 1 where it is missing or is none."""
 
@@ -20,13 +23,16 @@ class Peer:
     """One instance as seen by one caller; changed only by `Peers` and, for `in_flight`, by the flow.
 
     Attributes:
+        connect_timeout: seconds for a new connection to it.
         latency: what a picker has learned, in seconds; `measured_at` says when.
+        window_calls, window_failures, window_until: what the failure percentage is taken from.
         ramp_from: monotonic seconds at which it began to warm up; None when it is warm.
     """
 
     __slots__ = (
         "address",
         "authority",
+        "connect_timeout",
         "ejected_until",
         "ejections",
         "failures",
@@ -37,10 +43,14 @@ class Peer:
         "prefix",
         "ramp_from",
         "refused",
+        "window_calls",
+        "window_failures",
+        "window_until",
     )
 
-    def __init__(self, instance: Instance) -> None:
+    def __init__(self, instance: Instance, connect_timeout: float = 1.0) -> None:
         self.instance = instance
+        self.connect_timeout = connect_timeout
         host, port = instance.address
         self.address = (host, port, instance.is_secure)
         self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
@@ -53,6 +63,8 @@ class Peer:
         self.latency = 0.0
         self.measured_at = 0.0
         self.ramp_from: float | None = None
+        self.window_calls = self.window_failures = 0
+        self.window_until = 0.0
 
     def ready(self, now: float) -> bool:
         """Whether it may get a call: not ejected, and on probation only when it has none."""

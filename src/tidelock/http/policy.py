@@ -27,6 +27,17 @@ class CallSettings(Settings):
     )
 
 
+class BulkheadSettings(Settings):
+    """How many calls may be under way; Resilience4j's key."""
+
+    max_concurrent_calls: int = key(
+        default=0,
+        name="maxConcurrentCalls",
+        at_least=0,
+        doc="Calls to a service at once, the next one is refused; 0 is no limit.",
+    )
+
+
 class Policy(msgspec.Struct, frozen=True):
     """All settings of a caller, grouped by the rule that reads them."""
 
@@ -36,3 +47,4 @@ class Policy(msgspec.Struct, frozen=True):
     ejection: EjectionSettings = EjectionSettings()
     balance: BalanceSettings = BalanceSettings()
     hedge: HedgeSettings = HedgeSettings()
+    bulkhead: BulkheadSettings = BulkheadSettings()

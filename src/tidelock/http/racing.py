@@ -39,4 +39,6 @@ class Racers:
     async def _exchange(self, send: Send) -> Outcome:
         peer, request = send.peer, send.request
         data = outgoing(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
-        return await self._pools.exchange(peer.address, data, send.deadline, send.sent_at)
+        return await self._pools.exchange(
+            peer.address, data, send.deadline, send.sent_at, peer.connect_timeout
+        )

@@ -20,7 +20,7 @@ from tidelock.http.fallback import Fallback
 from tidelock.http.flow import ServiceState, Start
 from tidelock.http.hooks import with_headers
 from tidelock.http.plan import USER_AGENT
-from tidelock.http.policy import Policy
+from tidelock.http.policies import Policies
 from tidelock.http.retry import IDEMPOTENT_METHODS
 from tidelock.http.source import Source, instance_at
 from tidelock.http.tracing import current_trace
@@ -41,14 +41,14 @@ class Services:
 
     Args:
         source: where instances come from.
-        policy: timeouts, retries, breaker, ejection.
+        policies: timeouts, retries, breaker, ejection, per service.
         clock: time.
         rng: randomness for balancing, pauses and keys.
     """
 
-    def __init__(self, source: Source, policy: Policy, clock: Clock, rng: random.Random) -> None:
+    def __init__(self, source: Source, policies: Policies, clock: Clock, rng: random.Random) -> None:
         self.source = source
-        self.policy = policy
+        self._policies = policies
         self.now = clock.monotonic
         self._rng = rng
         self._draw = rng.random
@@ -58,7 +58,7 @@ class Services:
         """Return what is known about a service; made on first use."""
         found = self._states.get(name)
         if found is None:
-            made = ServiceState(name, lambda: self.source.instances(name), self.policy)
+            made = ServiceState(name, lambda: self.source.instances(name), self._policies.for_service(name))
             found = self._states.setdefault(name, made)
         return found
 
@@ -66,10 +66,10 @@ class Services:
         """Return a fresh Idempotency-Key."""
         return f"{self._rng.getrandbits(128):032x}"
 
-    def start(self, seconds: float | None, pinned: str | None) -> Start:
-        """Return how a call begins now: its own patience or the policy's, and the current deadline."""
+    def start(self, service: ServiceState, seconds: float | None, pinned: str | None) -> Start:
+        """Return how a call begins now: its own patience or the service's, and the current deadline."""
         now = self.now()
-        patience = self.policy.call.timeout if seconds is None else seconds
+        patience = service.policy.call.timeout if seconds is None else seconds
         return Start(now, min(now + patience, current_deadline()), self._draw, pinned)
 
     def locate(self, url: str) -> tuple[ServiceState, str]:
@@ -90,7 +90,9 @@ class Services:
         state = self._states.get(root)
         if state is None:
             fixed = (instance_at(authority, root),)
-            state = self._states.setdefault(root, ServiceState(authority, lambda: fixed, self.policy))
+            state = self._states.setdefault(
+                root, ServiceState(authority, lambda: fixed, self._policies.default)
+            )
         return state, target
 
 

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 
 from tidelock.discovery.instance import Instance
-from tidelock.http.balance import EjectionSettings, Peers
+from tidelock.http.balance import BalanceSettings, EjectionSettings, Peers
 from tidelock.http.pickers import LeastInFlight, Random, RoundRobin
 
 
@@ -176,3 +176,47 @@ def test_an_instance_that_left_is_not_remembered_as_ejected() -> None:
     made.update([second.instance])
     made.failed(first, True, 0.0)  # its last call ends after it left
     assert made.pick(0.1, DRAW) is second
+
+
+def with_hint(name: str, hint: str) -> Instance:
+    return Instance(
+        app="o", instance_id=name, host="h", ip="h", port=80, metadata={"hint": hint} if hint else {}
+    )
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "chosen"), [("", "blue", "b"), ("blue", None, "b"), ("blue", "red", "r")]
+)
+def test_the_hinted_are_preferred_and_a_calls_wins(settings: str, call: str | None, chosen: str) -> None:
+    made = Peers(EjectionSettings(), LeastInFlight(), BalanceSettings(hint=settings))
+    made.update([with_hint("b", "blue"), with_hint("r", "red"), with_hint("n", "")])
+    picked = [made.pick(0.0, DRAW, (), None, call) for _ in range(30)]
+    assert {peer.instance.instance_id for peer in picked if peer} == {chosen}
+
+
+def test_a_hint_that_nobody_has_is_no_hint() -> None:
+    made = peers(3)
+    assert {made.pick(0.0, DRAW, (), None, "blue") for _ in range(60)} == set(made)
+
+
+def test_an_instance_that_fails_mostly_is_ejected_though_never_in_a_row() -> None:
+    made = peers(3, failure_percentage_threshold=60.0, failure_percentage_request_volume=20)
+    bad = next(iter(made))
+    ejected = []
+    for number in range(30):
+        if number % 4 == 3:
+            made.succeeded(bad, number * 0.1)
+        else:
+            ejected.append(made.failed(bad, False, number * 0.1))
+    assert [seconds for seconds in ejected if seconds is not None] == [1.0]
+    assert bad not in {made.pick(2.1, DRAW) for _ in range(50)}
+
+
+def test_failures_of_an_earlier_interval_do_not_count() -> None:
+    made = peers(3, failure_percentage_threshold=60.0, failure_percentage_request_volume=10, interval=5.0)
+    bad = next(iter(made))
+    for number in range(40):  # three of four fail, but only six calls fall within five seconds
+        if number % 4 == 3:
+            made.succeeded(bad, float(number))
+        else:
+            assert made.failed(bad, False, float(number)) is None

@@ -44,7 +44,7 @@ class Pool(BlockingPools):
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
 
-    def take(self, address: Any, deadline: float) -> BlockingConnection:
+    def take(self, address: Any, deadline: float, connect_timeout: float) -> BlockingConnection:
         return Silent(self._descriptor)
 
     def give_back(self, address: Any, connection: BlockingConnection) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
+import msgspec
 import pytest
 
 from tidelock.discovery.instance import Instance
 from tidelock.http.breaker import BreakerSettings, State
 from tidelock.http.errors import (
     BadAnswer,
+    BulkheadFull,
     CallTimeout,
     CircuitOpen,
     ConnectFailed,
@@ -21,7 +23,7 @@ from tidelock.http.errors import (
 from tidelock.http.events import BreakerChanged, Ejected
 from tidelock.http.exchange import Failure, Reason, Request, Response
 from tidelock.http.flow import Send, ServiceState, Sleep, Start, call
-from tidelock.http.policy import Policy
+from tidelock.http.policy import BulkheadSettings, Policy
 
 GET = Request("GET", "/orders/1", b"", None, "GET /orders/{id}", "GET /orders/{id}", True)
 POST = Request("POST", "/orders", b"", b"{}", "POST /orders", "POST /orders", False)
@@ -311,3 +313,26 @@ def test_the_breaker_neither_refuses_pinned_calls_nor_learns_from_them() -> None
     play.answer = ok
     assert play(POST, state).status == 200
     assert play(POST, state, pinned="i1").status == 200
+
+
+def test_a_full_bulkhead_refuses_the_next_call_until_one_is_over() -> None:
+    state = service(policy=Policy(bulkhead=BulkheadSettings(max_concurrent_calls=2)))
+    begin = Start(0.0, 5.0, random.Random(3).random)
+    running = [call(GET, state, begin) for _ in range(2)]
+    sends = [next(flow) for flow in running]
+    with pytest.raises(BulkheadFull, match="2 calls are under way"):
+        next(call(GET, state, begin))
+    assert state.breaker(GET.group).failure_rate is None  # a call refused here says nothing about the service
+    assert isinstance(sends[0], Send)
+    with pytest.raises(StopIteration):
+        running[0].send(Response(200, [], b"", 0.1))
+    third = call(GET, state, begin)
+    assert isinstance(next(third), Send)
+    for flow in (running[1], third):
+        flow.close()  # given up
+    assert state.in_flight == 0
+
+
+def test_the_hint_of_a_request_is_read_from_its_header() -> None:
+    hinted = msgspec.structs.replace(GET, head=b"accept: */*\r\nx-sc-lb-hint: canary\r\n")
+    assert (GET.hint, hinted.hint) == (None, "canary")

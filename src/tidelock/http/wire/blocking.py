@@ -220,15 +220,11 @@ class BlockingPools:
 
     Args:
         now: monotonic seconds.
-        connect_timeout: seconds for one connection.
         context: makes the TLS context when the first secure instance is called.
     """
 
-    def __init__(
-        self, now: Callable[[], float], connect_timeout: float, context: Callable[[], tls.SSLContext]
-    ) -> None:
+    def __init__(self, now: Callable[[], float], context: Callable[[], tls.SSLContext]) -> None:
         self._now = now
-        self._connect_timeout = connect_timeout
         self._context = context
         self._lock = threading.Lock()
         self._idle: dict[Address, list[BlockingConnection]] = {}
@@ -246,15 +242,18 @@ class BlockingPools:
         """Connections with a request under way."""
         return len(self._busy)
 
-    def exchange(self, address: Address, request: Outgoing, deadline: float) -> Outcome:
+    def exchange(
+        self, address: Address, request: Outgoing, deadline: float, connect_timeout: float
+    ) -> Outcome:
         """Send a request to an address and return what became of it.
 
         Args:
             address: where to.
             request: the whole request.
             deadline: monotonic seconds.
+            connect_timeout: seconds for a new connection.
         """
-        connection = self.take(address, deadline)
+        connection = self.take(address, deadline, connect_timeout)
         if isinstance(connection, Failure):
             return connection
         outcome: Outcome | None = None
@@ -270,7 +269,7 @@ class BlockingPools:
             if not isinstance(outcome, Response) or outcome.stream is None:
                 self.give_back(address, connection)
 
-    def take(self, address: Address, deadline: float) -> BlockingConnection | Failure:
+    def take(self, address: Address, deadline: float, connect_timeout: float) -> BlockingConnection | Failure:
         """Return a connection that is an idle one or new; it must be given back."""
         now = self._now()
         with self._lock:
@@ -282,7 +281,7 @@ class BlockingPools:
                     self._busy.add(connection)
                     return connection
                 connection.close()
-        made = self._connect(address, deadline, now)
+        made = self._connect(address, min(deadline - now, connect_timeout), connect_timeout)
         if isinstance(made, BlockingConnection):
             with self._lock:
                 self._busy.add(made)
@@ -322,18 +321,17 @@ class BlockingPools:
             if not connections:
                 del self._idle[address]
 
-    def _connect(self, address: Address, deadline: float, now: float) -> BlockingConnection | Failure:
+    def _connect(self, address: Address, patience: float, limit: float) -> BlockingConnection | Failure:
         host, port, secure = address
-        limit = self._connect_timeout
-        patience = min(deadline - now, limit)
+        begun = self._now()
         if patience <= 0.0:
-            return no_connection_in_time(0.0, limit, now)
+            return no_connection_in_time(0.0, limit, begun)
         sock: socket.socket | None = None
         try:
             sock = socket.create_connection((host, port), patience, all_errors=True)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             if secure:
-                sock.settimeout(max(patience - (self._now() - now), 0.001))
+                sock.settimeout(max(patience - (self._now() - begun), 0.001))
                 sock = self._context().wrap_socket(sock, server_hostname=host)
             sock.setblocking(False)
             return BlockingConnection(sock, self._now, secure)

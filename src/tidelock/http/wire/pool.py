@@ -30,7 +30,6 @@ class Pools:
     Args:
         loop: the running loop.
         now: monotonic seconds.
-        connect_timeout: seconds for one connection.
         context: makes the TLS context when the first secure instance is called.
     """
 
@@ -38,12 +37,10 @@ class Pools:
         self,
         loop: asyncio.AbstractEventLoop,
         now: Callable[[], float],
-        connect_timeout: float,
         context: Callable[[], tls.SSLContext],
     ) -> None:
         self._loop = loop
         self._now = now
-        self._connect_timeout = connect_timeout
         self._context = context
         self._idle: dict[Address, list[Connection]] = {}
         self._releasers: dict[Address, Callable[[Connection], None]] = {}
@@ -61,7 +58,9 @@ class Pools:
         """Connections with a request under way."""
         return len(self._busy)
 
-    async def exchange(self, address: Address, request: Outgoing, deadline: float, now: float) -> Outcome:
+    async def exchange(
+        self, address: Address, request: Outgoing, deadline: float, now: float, connect_timeout: float
+    ) -> Outcome:
         """Send a request to an address and return what became of it; cancelling it ends its connection.
 
         Args:
@@ -69,10 +68,11 @@ class Pools:
             request: the whole request.
             deadline: monotonic seconds.
             now: monotonic seconds.
+            connect_timeout: seconds for a new connection.
         """
         connection = self._take(address, now)
         if connection is None:
-            made = await self._connect(address, deadline, now)
+            made = await self._connect(address, min(deadline - now, connect_timeout), connect_timeout)
             if isinstance(made, Failure):
                 return made
             connection, now = made, self._now()
@@ -148,9 +148,8 @@ class Pools:
                 self._releasers.pop(address, None)
         self._sweeper = self._loop.call_later(LOOK_AFTER, self._sweep) if self._idle else None
 
-    async def _connect(self, address: Address, deadline: float, now: float) -> Connection | Failure:
+    async def _connect(self, address: Address, patience: float, limit: float) -> Connection | Failure:
         host, port, secure = address
-        patience = min(deadline - now, self._connect_timeout)
         try:
             async with asyncio.timeout(patience):
                 _, connection = await self._loop.create_connection(
@@ -161,7 +160,7 @@ class Pools:
                     server_hostname=host if secure else None,
                 )
         except TimeoutError:
-            return no_connection_in_time(patience, self._connect_timeout, self._now())
+            return no_connection_in_time(patience, limit, self._now())
         except OSError as error:
             return connect_failure(error, self._now())
         return connection

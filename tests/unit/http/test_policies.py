@@ -1,0 +1,100 @@
+"""Settings per service: Spring's keys and ours, units, defaults, and everything wrong at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tidelock.config import ConfigError
+from tidelock.http.policies import GROUPS, Policies
+from tidelock.http.policy import Policy
+
+FEIGN = "spring.cloud.openfeign.client.config"
+BREAKER = "resilience4j.circuitbreaker"
+
+
+def test_a_service_has_its_own_and_the_default_for_the_rest() -> None:
+    policies = Policies.parse(
+        {
+            f"{FEIGN}.default.connectTimeout": "250",
+            f"{FEIGN}.default.readTimeout": "2000",
+            f"{FEIGN}.order-service.readTimeout": "800ms",
+        }
+    )
+    assert policies.default.call.timeout == 2.0
+    assert policies.for_service("ORDER-SERVICE").call.timeout == 0.8
+    assert policies.for_service("order-service").call.connect_timeout == 0.25
+    assert policies.for_service("other").call.connect_timeout == 0.25
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "group", "attribute", "value"),
+    [
+        (f"{FEIGN}.a.connect-timeout", "1500", "call", "connect_timeout", 1.5),
+        (f"{FEIGN}.[a].readTimeout", "1m", "call", "timeout", 60.0),
+        ("spring.cloud.loadbalancer.hint.a", "canary", "balance", "hint", "canary"),
+        ("spring.cloud.loadbalancer.zone", "eu-1", "balance", "zone", "eu-1"),
+        ("spring.cloud.loadbalancer.clients.a.subset.size", "7", "balance", "subset_size", 7),
+        ("spring.cloud.loadbalancer.clients.a.retry.enabled", "false", "retry", "max_attempts", 1),
+        ("spring.cloud.loadbalancer.clients.a.retry.enabled", "true", "retry", "max_attempts", 3),
+        (
+            "spring.cloud.loadbalancer.retry.max-retries-on-next-service-instance",
+            "4",
+            "retry",
+            "max_attempts",
+            5,
+        ),
+        ("spring.cloud.loadbalancer.retry.backoff.minBackoff", "5", "retry", "base_delay", 0.005),
+        (f"{BREAKER}.instances.a.slidingWindowSize", "40", "breaker", "sliding_window_size", 40),
+        (f"{BREAKER}.configs.default.wait-duration-in-open-state", "5s", "breaker", "until", 5.0),
+        ("resilience4j.retry.instances.a.waitDuration", "500", "retry", "base_delay", 0.5),
+        (
+            "resilience4j.bulkhead.instances.a.maxConcurrentCalls",
+            "25",
+            "bulkhead",
+            "max_concurrent_calls",
+            25,
+        ),
+        ("tidelock.http.client.a.hedge.enabled", "true", "hedge", "enabled", True),
+        ("tidelock.http.client.a.ejection.baseEjectionTime", "2", "ejection", "base_ejection_time", 2.0),
+        ("tidelock.http.client.a.call.loadBalancer", "round-robin", "call", "load_balancer", "round-robin"),
+    ],
+)
+def test_each_key_sets_one_setting(key: str, text: str, group: str, attribute: str, value: object) -> None:
+    policy = Policies.parse({key: text}).for_service("a")
+    attribute = {"until": "wait_duration_in_open_state"}.get(attribute, attribute)
+    assert getattr(getattr(policy, group), attribute) == value
+    untouched = {name for name in GROUPS if getattr(policy, name) == getattr(Policy(), name)}
+    assert set(GROUPS) - untouched <= {group}
+
+
+def test_keys_of_others_are_left_alone() -> None:
+    assert Policies.parse({"server.port": "8001", "spring.application.name": "x"}).default == Policy()
+
+
+def test_all_problems_are_told_at_once_with_the_nearest_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        Policies.parse(
+            {
+                f"{FEIGN}.a.conectTimeout": "5",
+                f"{FEIGN}.default.readTimeout": "soon",
+                f"{BREAKER}.instances.b.slidingWindowSize": "0",
+                "tidelock.http.client.a.call.loadBalancer": "best",
+            },
+            where="calls.toml",
+        )
+    told = {problem.key: problem for problem in caught.value.problems}
+    assert len(caught.value.problems) == len(told) == 4
+    assert told[f"{FEIGN}.a.conectTimeout"].nearest == f"{FEIGN}.a.connectTimeout"
+    assert "not a number" in told[f"{FEIGN}.default.readTimeout"].why
+    assert "minimum" in told[f"{BREAKER}.instances.b.slidingWindowSize"].why
+    assert caught.value.where == "calls.toml"
+
+
+def test_a_file_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "calls.toml"
+    path.write_text(f"[{FEIGN}.order-service]\nreadTimeout = 300\n", encoding="utf-8")
+    monkeypatch.setenv("TIDELOCK_HTTP_CONFIG", str(path))
+    assert Policies.of(None).for_service("order-service").call.timeout == 0.3
+    assert Policies.of(Policy()).for_service("order-service") == Policy()  # what the program says wins
