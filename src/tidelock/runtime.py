@@ -7,13 +7,14 @@ listens, and stops; `run_services` starts them in order, waits for a signal and 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import logging
 import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
@@ -34,16 +35,47 @@ class Clock(Protocol):
         """Seconds since the Unix epoch; for timestamps that others see."""
 
 
+class WaitingClock(Clock, Protocol):
+    """A clock by which a thread can also wait."""
+
+    def sleep(self, seconds: float) -> None:
+        """Return when so many seconds have passed."""
+
+
 class SystemClock:
-    """The machine's clocks."""
+    """The machine's clocks; those of `tidelock.testing.virtual_time()` when it is made in such a block.
 
-    def monotonic(self) -> float:
-        """See Clock."""
-        return time.monotonic()
+    Attributes:
+        monotonic: see Clock.
+        wall: see Clock.
+        sleep: see WaitingClock.
+    """
 
-    def wall(self) -> float:
-        """See Clock."""
-        return time.time()
+    def __init__(self) -> None:
+        clock = _substitute
+        self.monotonic: Callable[[], float] = time.monotonic if clock is None else clock.monotonic
+        self.wall: Callable[[], float] = time.time if clock is None else clock.wall
+        self.sleep: Callable[[float], None] = time.sleep if clock is None else clock.sleep
+
+
+_substitute: WaitingClock | None = None
+
+
+@contextlib.contextmanager
+def substituted_clock(clock: WaitingClock) -> Iterator[None]:
+    """Have every SystemClock that is made inside the block go by another clock; for tests."""
+    global _substitute
+    before, _substitute = _substitute, clock
+    try:
+        yield
+    finally:
+        _substitute = before
+
+
+def sleeping(clock: Clock) -> Callable[[float], None]:
+    """Return how a thread waits by a clock: its own way if it has one, else the machine's."""
+    found: Callable[[float], None] = getattr(clock, "sleep", time.sleep)
+    return found
 
 
 class ManualClock:
@@ -64,6 +96,10 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move time forward."""
         self._now += seconds
+
+    def sleep(self, seconds: float) -> None:
+        """See WaitingClock; whoever waits moves time forward."""
+        self.advance(seconds)
 
 
 class Service(Protocol):

@@ -8,16 +8,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tidelock.http.around import Exchanger
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
 from tidelock.http.flow import Call, Race, Send
 from tidelock.http.racing import Racers
 from tidelock.http.report import Report
 from tidelock.http.wire.head import outgoing
-from tidelock.http.wire.pool import Pools
 
 
-async def drive(flow: Call, report: Report, pools: Pools, now: Callable[[], float]) -> Response:
+async def drive(flow: Call, report: Report, pools: Exchanger, now: Callable[[], float]) -> Response:
     """Run one logical call to its end; cancelling it ends the connection it uses.
 
     Raises:

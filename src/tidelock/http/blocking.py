@@ -7,10 +7,11 @@ under a lock; it does no IO, and the lock is never held while a thread waits.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
-from tidelock.http.blocking_racing import BlockingRacers
+from tidelock.http.around import BlockingExchanger
+from tidelock.http.blocking_racing import BlockingRacers, OneByOne
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
 from tidelock.http.flow import Call, Race, Send
@@ -19,15 +20,24 @@ from tidelock.http.wire.blocking import BlockingPools
 from tidelock.http.wire.head import outgoing
 
 
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """How the threads of one client wait: for each other, and for time to pass."""
+
+    lock: threading.Lock
+    sleep: Callable[[float], None]
+
+
 def drive(
-    flow: Call, report: Report, pools: BlockingPools, now: Callable[[], float], lock: threading.Lock
+    flow: Call, report: Report, pools: BlockingExchanger, now: Callable[[], float], waiting: Waiting
 ) -> Response:
     """Run one logical call to its end.
 
     Raises:
         CallError: see `flow.call`.
     """
-    race: BlockingRacers | None = None
+    race: BlockingRacers | OneByOne | None = None
+    lock = waiting.lock
     try:
         with lock:
             effect = next(flow)
@@ -41,12 +51,13 @@ def drive(
                     effect = flow.send(outcome)
             elif isinstance(effect, Race):
                 report.asked(effect)
-                race = race or BlockingRacers(pools)
+                if race is None:
+                    race = BlockingRacers(pools) if isinstance(pools, BlockingPools) else OneByOne(pools)
                 ended = race.run(effect, now)
                 with lock:
                     effect = flow.send(ended)
             else:
-                time.sleep(effect.seconds)
+                waiting.sleep(effect.seconds)
                 with lock:
                     effect = flow.send(now())
     except StopIteration as done:

@@ -30,7 +30,8 @@ from typing import (
 )
 
 from tidelock.errors import TidelockError, UsageError
-from tidelock.http.blocking import drive
+from tidelock.http.around import Around, BlockingExchanger
+from tidelock.http.blocking import Waiting, drive
 from tidelock.http.declarative import api_of
 from tidelock.http.errors import CallError, NoInstance
 from tidelock.http.exchange import Request, Response
@@ -47,7 +48,7 @@ from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request, 
 from tidelock.http.source import Source
 from tidelock.http.streaming import BlockingStream, Stream
 from tidelock.http.wire.blocking import BlockingPools
-from tidelock.runtime import Clock, SystemClock
+from tidelock.runtime import Clock, SystemClock, sleeping
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -73,6 +74,9 @@ class BlockingClient:
         clock: time; the system's when None.
         rng: randomness for balancing, pauses and keys.
         hooks: functions that see every call.
+
+    Attributes:
+        around: stands between the rules and the bytes; for tests, see `around`.
     """
 
     def __init__(
@@ -101,6 +105,8 @@ class BlockingClient:
         self._can_look_again = isinstance(source, BlockingRefreshable)
         self._now = self._services.now
         self._hooks = hooks
+        self.around: Around[BlockingExchanger] | None = None
+        self._sleep = sleeping(clock)
         self._ssl = ssl
         self._lock = threading.Lock()
         self._looking = threading.Lock()
@@ -241,7 +247,10 @@ class BlockingClient:
     def _run(self, report: Report, request: Request, seconds: float | None, pinned: str | None) -> Response:
         start = self._services.start(report.service, seconds, pinned)
         flow = call(request, report.service, start)
-        return drive(flow, report, self.connections, self._now, self._lock)
+        exchanger: BlockingExchanger = self.connections
+        if self.around is not None:
+            exchanger = self.around(report.service, exchanger, self._services.clock)
+        return drive(flow, report, exchanger, self._now, Waiting(self._lock, self._sleep))
 
     def _looked_again(self, error: NoInstance) -> bool:
         """Have the source refresh itself, once for all calls that miss an instance; say why it cannot."""

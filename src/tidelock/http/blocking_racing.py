@@ -9,6 +9,7 @@ from __future__ import annotations
 import select
 from collections.abc import Callable
 
+from tidelock.http.around import BlockingExchanger
 from tidelock.http.exchange import Failure, Reason
 from tidelock.http.flow import Finished, Race, Send
 from tidelock.http.wire.blocking import BlockingConnection, BlockingPools
@@ -69,3 +70,24 @@ class BlockingRacers:
         if outcome is None and now() >= send.deadline:
             return connection.give_up(Reason.TIMEOUT, "no answer before the deadline")
         return outcome
+
+
+class OneByOne:
+    """The same one after the other, where something stands between the rules and the sockets."""
+
+    def __init__(self, exchanger: BlockingExchanger) -> None:
+        self._exchanger = exchanger
+
+    def run(self, race: Race, now: Callable[[], float]) -> Finished | float:
+        """Carry out what the race asks for to its end."""
+        send = race.starting
+        if send is None:
+            return now()
+        peer, request = send.peer, send.request
+        data = outgoing(request, peer.prefix, peer.authority, send.deadline - send.sent_at, send.attempt)
+        return Finished(
+            send, self._exchanger.exchange(peer.address, data, send.deadline, peer.connect_timeout)
+        )
+
+    def close(self) -> None:
+        """Nothing is under way."""

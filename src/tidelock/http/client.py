@@ -19,6 +19,7 @@ from typing import Any, Self, TypeVar, cast
 from tidelock.discovery.instance import Instance
 from tidelock.errors import TidelockError
 from tidelock.http.aio import drive
+from tidelock.http.around import Around, Exchanger
 from tidelock.http.declarative import api_of
 from tidelock.http.errors import CallError, NoInstance
 from tidelock.http.exchange import Request, Response
@@ -58,6 +59,9 @@ class Client:
         clock: time; the system's when None.
         rng: randomness for balancing, pauses and keys.
         hooks: functions that see every call.
+
+    Attributes:
+        around: stands between the rules and the bytes; for tests, see `around`.
     """
 
     def __init__(
@@ -83,6 +87,7 @@ class Client:
         self._can_look_again = isinstance(source, RefreshableSource)
         self._now = self._services.now
         self._hooks = hooks
+        self.around: Around[Exchanger] | None = None
         self._pools: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Pools] = weakref.WeakKeyDictionary()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._current: Pools | None = None
@@ -215,7 +220,10 @@ class Client:
         flow = call(request, report.service, start)
         loop = asyncio.get_running_loop()
         pools = self._current if loop is self._loop and self._current is not None else self._pools_of(loop)
-        return await drive(flow, report, pools, self._now)
+        if self.around is None:
+            return await drive(flow, report, pools, self._now)
+        exchanger = self.around(report.service, pools, self._services.clock)
+        return await drive(flow, report, exchanger, self._now)
 
     def _pools_of(self, loop: asyncio.AbstractEventLoop) -> Pools:
         pools = self._pools.get(loop)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from tidelock.http.around import Exchanger
 from tidelock.http.flow import Finished, Race, Send
 from tidelock.http.wire.head import outgoing
 from tidelock.http.wire.idle import Outcome
-from tidelock.http.wire.pool import Pools
 
 
 class Racers:
     """The attempts of one call that are under way."""
 
-    def __init__(self, pools: Pools) -> None:
+    def __init__(self, pools: Exchanger) -> None:
         self._pools = pools
         self._running: dict[asyncio.Task[Outcome], Send] = {}
 

@@ -49,6 +49,7 @@ class Services:
     def __init__(self, source: Source, policies: Policies, clock: Clock, rng: random.Random) -> None:
         self.source = source
         self._policies = policies
+        self.clock = clock
         self.now = clock.monotonic
         self._rng = rng
         self._draw = rng.random

@@ -7,7 +7,16 @@
     await connect(Orders, app).get(1)                   # an ASGI or Flask application, in this process
     await contract(Orders, app)                         # does it keep what the interface says?
 
-May import http and what is below it; not a test framework. Names are imported on first use.
+    with virtual_time() as time:
+        orders = connect(Orders, {"i-1": app, "i-2": app})  # two instances, called by all the client's rules
+        with chaos(orders, latency="lognormal(20ms,0.5)", error=0.1, refuse=["i-2"], seed=1):
+            time.run(story(orders))
+
+    with registry() as eureka, broker() as kafka:       # real servers on free ports, until the block ends
+        ...
+
+pytest finds `tidelock_virtual_time`, `tidelock_fake`, `tidelock_registry` and `tidelock_broker` by itself
+(`plugin`). May import every part but cli; not a test framework. Names are imported on first use.
 """
 
 from __future__ import annotations
@@ -19,16 +28,42 @@ if TYPE_CHECKING:
     from tidelock.testing.contracts import contract
     from tidelock.testing.doubles import Call, Fake, Script, fake
     from tidelock.testing.memory import connect
+    from tidelock.testing.servers import RunningBroker, RunningRegistry, broker, registry
+    from tidelock.testing.trouble import Chaos, chaos
+    from tidelock.testing.virtual import VirtualTime, virtual_time
 
-__all__ = ["Call", "Fake", "Script", "connect", "contract", "fake"]
+__all__ = [
+    "Call",
+    "Chaos",
+    "Fake",
+    "RunningBroker",
+    "RunningRegistry",
+    "Script",
+    "VirtualTime",
+    "broker",
+    "chaos",
+    "connect",
+    "contract",
+    "fake",
+    "registry",
+    "virtual_time",
+]
 
 _HOME = {
     "Call": "doubles",
+    "Chaos": "trouble",
     "Fake": "doubles",
+    "RunningBroker": "servers",
+    "RunningRegistry": "servers",
     "Script": "doubles",
+    "VirtualTime": "virtual",
+    "broker": "servers",
+    "chaos": "trouble",
     "connect": "memory",
     "contract": "contracts",
     "fake": "doubles",
+    "registry": "servers",
+    "virtual_time": "virtual",
 }
 
 

@@ -2,36 +2,54 @@
 
 The request is what the client would send, and the application runs in the caller's task, so that what it
 raises comes out here, not as status 500. ASGI applications (FastAPI, Starlette, Litestar) and Flask.
+
+With a mapping of instances the whole client is at work: balancing, retries, breaker, deadlines. What an
+application raises is status 500 then, as a server makes of it. With `virtual_time` and `chaos` a bad day of
+a service passes in milliseconds, and the same way every time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import random
 import urllib.parse
+from collections.abc import Mapping
 from typing import Any, TypeVar
 
+from tidelock.discovery.instance import Instance
 from tidelock.http.client import Client
 from tidelock.http.declarative import api_of
-from tidelock.http.exchange import Request, Response
+from tidelock.http.exchange import Failure, Outgoing, Reason, Request, Response
 from tidelock.http.flow import ServiceState
+from tidelock.http.policy import Policy
 from tidelock.http.source import StaticSource
+from tidelock.http.wire.idle import Address, Outcome
+from tidelock.runtime import Clock
 from tidelock.testing.requests import headers_of
 from tidelock.web import Message
+
+log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-def connect(interface: type[T], app: Any) -> T:
+def connect(interface: type[T], app: Any, *, policy: Policy | None = None, seed: int = 0) -> T:
     """Return an object that is an `interface` and whose calls an application answers.
 
     Args:
         interface: a class decorated with `@api`.
-        app: an ASGI or Flask application; its lifespan is not run.
+        app: an ASGI or Flask application; its lifespan is not run. Or instance id -> application, for a
+            service of several instances that are called by all the client's rules.
+        policy: the rules' settings, for a service of several instances.
+        seed: decides which instance is asked, and how long pauses are.
 
     Raises:
         UsageError: the interface has a method that cannot be a call.
     """
-    api_of(interface)
+    service = api_of(interface).service
+    if isinstance(app, Mapping):
+        return InstancesClient(service, app, policy=policy, seed=seed).connect(interface)
     return MemoryClient(app).connect(interface)
 
 
@@ -45,13 +63,86 @@ class MemoryClient(Client):
     async def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        if hasattr(self._app, "wsgi_app"):
-            response = await asyncio.to_thread(_wsgi, self._app, request)
-        else:
-            response = await _asgi(self._app, request)
-        if request.streams and response.status < 300:
-            response.stream, response.body = Whole(response.body), b""
-        return response
+        return await _answered(self._app, request)
+
+
+class InstancesClient(Client):
+    """A Client of one service whose instances are applications; all its rules are at work.
+
+    Args:
+        service: its name.
+        apps: instance id -> application.
+        policy: the rules' settings.
+        seed: decides what is left to chance.
+    """
+
+    def __init__(
+        self, service: str, apps: Mapping[str, Any], *, policy: Policy | None = None, seed: int = 0
+    ) -> None:
+        instances = tuple(_instance(service, instance_id) for instance_id in apps)
+        super().__init__(_OneService(service, instances), policy=policy, rng=random.Random(seed))
+        by_address = {(*each.address, False): app for each, app in zip(instances, apps.values(), strict=True)}
+        self.around = lambda service, exchanger, clock: _Applications(by_address, clock)
+
+
+class _OneService:
+    """See Source."""
+
+    def __init__(self, service: str, instances: tuple[Instance, ...]) -> None:
+        self._service, self._instances = service.lower(), instances
+
+    def instances(self, app: str) -> tuple[Instance, ...]:
+        """See Source."""
+        return self._instances if app.lower() == self._service else ()
+
+
+class _Applications:
+    """See Exchanger: addresses where applications answer."""
+
+    def __init__(self, apps: Mapping[Address, Any], clock: Clock) -> None:
+        self._apps, self._now = apps, clock.monotonic
+
+    async def exchange(
+        self, address: Address, request: Outgoing, deadline: float, now: float, connect_timeout: float
+    ) -> Outcome:
+        """See Exchanger."""
+        limit = asyncio.timeout(max(deadline - now, 0.0))
+        try:
+            async with limit:
+                answer = await _answered(self._apps[address], _asked(request))
+        except Exception:  # what a server makes of it, whatever it is
+            if limit.expired():
+                return Failure(Reason.TIMEOUT, "no answer before the deadline", True, self._now())
+            log.warning("the application failed", exc_info=True)
+            answer = Response(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
+        answer.at = self._now()
+        return answer
+
+
+def _instance(service: str, instance_id: str) -> Instance:
+    return Instance(app=service, instance_id=instance_id, host=instance_id, ip="127.0.0.1", port=80)
+
+
+def _asked(outgoing: Outgoing) -> Request:
+    """Read a request back from its bytes, without what only a connection needs."""
+    head, _, body = outgoing.data.partition(b"\r\n\r\n")
+    line, *lines = head.split(b"\r\n")
+    method, target, _ = line.decode("latin-1").split(" ")
+    kept = [each for each in lines if not each.startswith((b"host:", b"content-length:"))]
+    head = b"".join(each + b"\r\n" for each in kept)
+    return Request(
+        method, target, head, body or None, f"{method} {target}", method, False, None, outgoing.stream
+    )
+
+
+async def _answered(app: Any, request: Request) -> Response:
+    if hasattr(app, "wsgi_app"):
+        response = await asyncio.to_thread(_wsgi, app, request)
+    else:
+        response = await _asgi(app, request)
+    if request.streams and response.status < 300:
+        response.stream, response.body = Whole(response.body), b""
+    return response
 
 
 class Whole:
