@@ -11,6 +11,7 @@ import ssl
 import struct
 import subprocess
 import time
+import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -25,8 +26,10 @@ OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 @contextlib.asynccontextmanager
-async def server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterator[str]:
-    """Serve connections with a coroutine; yields the URL."""
+async def server(
+    serve: Serve, tls: ssl.SSLContext | None = None, path: Path | None = None
+) -> AsyncIterator[str]:
+    """Serve connections with a coroutine, at a port or at a Unix domain socket; yields the URL."""
     writers: set[asyncio.StreamWriter] = set()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,10 +41,15 @@ async def server(serve: Serve, tls: ssl.SSLContext | None = None) -> AsyncIterat
         finally:
             writer.close()
 
-    listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
-    port = listening.sockets[0].getsockname()[1]
+    if path is None:
+        listening = await asyncio.start_server(connected, "127.0.0.1", 0, ssl=tls)
+        port = listening.sockets[0].getsockname()[1]
+        url = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+    else:
+        listening = await asyncio.start_unix_server(connected, path)
+        url = f"http+unix://{urllib.parse.quote(str(path), safe='')}"
     try:
-        yield f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        yield url
     finally:
         listening.close()
         for writer in writers:
@@ -282,6 +290,31 @@ def test_head_gzip_chunks_and_interim_answers_in_one_connection(loop: Flavour) -
 
     loop(run())
     assert connections == 1
+
+
+def test_a_unix_domain_socket_serves_like_a_port(loop: Flavour, tmp_path: Path) -> None:
+    heads: list[bytes] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while True:
+            heads.append(await read_request(reader))
+            writer.write(OK)
+
+    async def run() -> None:
+        async with (
+            server(serve, path=tmp_path / "orders.sock") as url,
+            loop.client(http.StaticSource({"s": f"{url}/base"})) as client,
+        ):
+            assert (await client.get("http://s/1")).body == b"ok"
+            assert (await client.get(f"{url}/2")).body == b"ok"
+            with pytest.raises(http.ConnectFailed, match="nobody listens"):
+                await client.get(f"{url}.gone/3")
+
+    loop(run())
+    assert [head.split(b"\r\n")[:2] for head in heads] == [
+        [b"GET /base/1 HTTP/1.1", b"host: localhost"],
+        [b"GET /2 HTTP/1.1", b"host: localhost"],
+    ]
 
 
 @pytest.mark.parametrize("loop", ["asyncio", "uvloop"], indirect=True)  # a thread cannot be cancelled

@@ -54,6 +54,8 @@ class Peer:
         host, port = instance.address
         self.address = (host, port, instance.is_secure)
         self.authority = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+        if host.startswith("/"):  # a socket's path is no host; servers expect some name
+            self.authority = "localhost"
         self.prefix = instance.metadata.get(CONTEXT_PATH, "")
         self.in_flight = 0
         self.failures = 0

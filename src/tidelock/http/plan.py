@@ -22,6 +22,7 @@ from tidelock.http.exchange import Failure, Reason, Request, Response
 from tidelock.http.forms import joined, pairs_of, write_form, write_multipart
 from tidelock.http.framing import NDJSON, SSE
 from tidelock.http.paging import Next, Part, moved, read_part
+from tidelock.http.wire.codings import accepted
 from tidelock.http.wire.head import check_target, header_line, header_lines
 
 USER_AGENT = "tidelock"
@@ -290,7 +291,7 @@ def _media(body: Parameter) -> str | None:
 
 def _static_head(operation: Operation, media: str | None) -> bytes:
     wanted = "*/*" if operation.result in (bytes, Response) else "application/json"
-    coding = "gzip"
+    coding = accepted()
     if operation.shape == "stream":
         wanted = "*/*" if operation.result is bytes else f"{NDJSON}, {SSE};q=0.9"
         coding = "identity"  # what is packed arrives in lumps

@@ -24,6 +24,7 @@ from tidelock.http.policies import Policies
 from tidelock.http.retry import IDEMPOTENT_METHODS
 from tidelock.http.source import Source, instance_at
 from tidelock.http.tracing import current_trace
+from tidelock.http.wire.codings import accepted
 from tidelock.http.wire.head import TOKEN, check_target, header_lines
 from tidelock.runtime import Clock
 
@@ -125,7 +126,7 @@ def plain_request(
         lines.setdefault("content-type", "application/json")
     if body is None and verb in ("POST", "PUT", "PATCH"):
         body = b""
-    given = {"accept": "*/*", "accept-encoding": "gzip", "user-agent": USER_AGENT, **lines}
+    given = {"accept": "*/*", "accept-encoding": accepted(), "user-agent": USER_AGENT, **lines}
     for ours in OURS:
         given.pop(ours, None)
     label = f"{verb} {target.partition('?')[0]}"

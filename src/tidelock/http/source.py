@@ -16,6 +16,9 @@ from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.peer import CONTEXT_PATH
 
+UNIX = "http+unix://"
+"""Scheme of a URL whose authority is the percent-encoded path of a Unix domain socket."""
+
 VARIABLE_PREFIX = "TIDELOCK_SERVICES_"
 
 
@@ -89,9 +92,14 @@ def variable_name(app: str) -> str:
 def instance_at(app: str, url: str) -> Instance:
     """Return a made-up instance for a URL; its id is the URL.
 
+    `http+unix://%2Frun%2Forders.sock/base` is a socket of this machine; its host is then the socket's path.
+
     Raises:
-        UsageError: no http or https URL with a host, or one with a query.
+        UsageError: no such URL with a host, or one with a query.
     """
+    if url.startswith(UNIX):
+        socket_path, _, base = url.removeprefix(UNIX).partition("/")
+        return _made(app, url, urllib.parse.unquote(socket_path), 0, f"/{base}")
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -103,13 +111,21 @@ def instance_at(app: str, url: str) -> Instance:
             where=app,
             hint="write it like http://127.0.0.1:8001 or https://orders.example/base",
         )
-    secure = parts.scheme == "https"
-    path = parts.path.rstrip("/")
+    return _made(app, url, parts.hostname, port, parts.path)
+
+
+def _made(app: str, url: str, host: str, port: int, path: str) -> Instance:
+    if url.startswith(UNIX) and not host.startswith("/"):
+        raise UsageError(
+            f"{url!r} names no socket", where=app, hint="write it like http+unix://%2Frun%2Forders.sock"
+        )
+    secure = url.startswith("https:")
+    path = path.rstrip("/")
     return Instance(
         app=app,
         instance_id=url,
-        host=parts.hostname,
-        ip=parts.hostname,
+        host=host,
+        ip=host,
         port=80 if secure else port,
         port_enabled=not secure,
         secure_port=port if secure else 443,

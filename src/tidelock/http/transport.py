@@ -17,6 +17,7 @@ from tidelock.http.client import Client
 from tidelock.http.errors import CallError, CallTimeout, CircuitOpen, ConnectFailed, NoInstance
 from tidelock.http.exchange import Request, Response
 from tidelock.http.services import plain_request
+from tidelock.http.wire.codings import accepted
 
 NOT_ITS_OWN = frozenset({b"content-encoding", b"transfer-encoding", b"content-length"})
 """Headers that speak of the bytes on the wire; the body comes decoded and whole."""
@@ -82,7 +83,8 @@ def _url(request: httpx.Request) -> str:
 
 
 def _request(request: httpx.Request, target: str, body: bytes) -> Request:
-    headers = {**request.headers, "accept-encoding": "gzip"}  # httpx offers more than the engine decodes
+    # httpx may offer what the engine does not decode
+    headers = {**request.headers, "accept-encoding": accepted()}
     return plain_request(request.method, target, headers, None, body or None)
 
 

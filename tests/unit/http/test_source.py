@@ -32,3 +32,11 @@ def test_variables_name_services() -> None:
 def test_what_is_no_address_is_refused_with_a_hint(url: str) -> None:
     with pytest.raises(UsageError, match=r"http://127\.0\.0\.1:8001"):
         instance_at("orders", url)
+
+
+def test_a_socket_of_this_machine_keeps_the_case_of_its_path() -> None:
+    found = instance_at("orders", "http+unix://%2Frun%2FOrders.sock/base/")
+    assert found.address == ("/run/Orders.sock", 0)
+    assert found.metadata == {"context-path": "/base"}
+    with pytest.raises(UsageError, match="names no socket"):
+        instance_at("orders", "http+unix://orders.sock")

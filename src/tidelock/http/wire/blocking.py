@@ -328,8 +328,7 @@ class BlockingPools:
             return no_connection_in_time(0.0, limit, begun)
         sock: socket.socket | None = None
         try:
-            sock = socket.create_connection((host, port), patience, all_errors=True)
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            sock = _connected(host, port, patience)
             if secure:
                 sock.settimeout(max(patience - (self._now() - begun), 0.001))
                 sock = self._context().wrap_socket(sock, server_hostname=host)
@@ -341,6 +340,22 @@ class BlockingPools:
             if _is_timeout(error):
                 return no_connection_in_time(patience, limit, self._now())
             return connect_failure(error, self._now())
+
+
+def _connected(host: str, port: int, patience: float) -> socket.socket:
+    """Connect by TCP, or to a Unix domain socket when the host is a path."""
+    if not host.startswith("/"):
+        sock = socket.create_connection((host, port), patience, all_errors=True)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return sock
+    sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        sock.settimeout(patience)
+        sock.connect(host)
+    except OSError:
+        sock.close()
+        raise
+    return sock
 
 
 class BlockingBody:

@@ -24,7 +24,7 @@ TCPI_BYTES_ACKED = 120
 """Offset of the 64-bit counter in Linux's `struct tcp_info`; it also counts the SYN."""
 
 Address = tuple[str, int, bool]
-"""Host, port, whether TLS is spoken."""
+"""Host, port, whether TLS is spoken; a host that begins with a slash is the path of a Unix domain socket."""
 
 Outcome = Response | Failure
 
@@ -66,8 +66,8 @@ def is_refused(error: BaseException) -> bool:
     """Whether every address of the host refused; asyncio puts several errors into one text."""
     if isinstance(error, BaseExceptionGroup):
         return all(is_refused(each) for each in error.exceptions)
-    code = errno.ECONNREFUSED
-    return getattr(error, "errno", None) == code or f"[Errno {code}]" in str(error)
+    codes = (errno.ECONNREFUSED, errno.ENOENT)  # the second: no such Unix domain socket
+    return getattr(error, "errno", None) in codes or f"[Errno {errno.ECONNREFUSED}]" in str(error)
 
 
 def connect_failure(error: BaseException, at: float) -> Failure:

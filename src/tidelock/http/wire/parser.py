@@ -1,8 +1,8 @@
 """Reads HTTP/1.1 answers from bytes in any pieces. No IO, no clock; httptools (llhttp) does the grammar.
 
 What is added to llhttp: which answers have no body (HEAD, 204, 304), interim answers (1xx) skipped, an
-answer that ends with the connection, limits on head and body, gzip, and what was sent beyond the answer.
-Only the announced coding is accepted: `chunked` for transfer, `gzip` or none for content. Invariant: after
+answer that ends with the connection, limits on head and body, and what was sent beyond the answer. Only the
+announced codings are accepted: `chunked` for transfer, those of `codings` for content. Invariant: after
 `feed` or `eof` the parser is in exactly one of: needs more, `complete`, or it raised ParseError.
 
 Source: RFC 9112 (6.3 message body length, 9 connection management), RFC 9110 (15.2 interim, 8.4 codings).
@@ -10,12 +10,12 @@ Source: RFC 9112 (6.3 message body length, 9 connection management), RFC 9110 (1
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 
 import httptools
 
 from tidelock.errors import RemoteProtocolError
+from tidelock.http.wire.codings import PLAIN, CodingError, decoded
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of status line, headers or trailers; above the defaults of nginx, Node.js (16) and Jetty (8 KiB)."""
@@ -134,13 +134,12 @@ class ResponseParser:
         """
         raw = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
         coding = self._coding()
-        if not raw or coding in (b"", b"identity"):
+        if not raw or coding in PLAIN:
             return raw
-        if coding in (b"gzip", b"x-gzip"):
-            return gunzip(raw, self._body_limit)
-        raise ParseError(
-            f"the answer has the content encoding {coding.decode('latin-1')!r}, which was not asked for"
-        )
+        try:
+            return decoded(coding, raw, self._body_limit)
+        except CodingError as error:
+            raise ParseError(str(error)) from None
 
     # llhttp calls these while it is fed
 
@@ -180,7 +179,7 @@ class ResponseParser:
             self._to_end = not lengths and not codings
         if self._stream and status < 300 and self._fault is None:
             self.streams = True
-            if self._coding() not in (b"", b"identity"):
+            if self._coding() not in PLAIN:
                 self._fault = f"the stream has the content encoding {self._coding().decode('latin-1')!r}"
 
     def take(self) -> bytes:
@@ -244,27 +243,3 @@ def _size(headers: list[tuple[bytes, bytes]]) -> int:
 
 def _tokens(values: Iterable[bytes]) -> set[bytes]:
     return {token.strip().lower() for value in values for token in value.split(b",")}
-
-
-def gunzip(raw: bytes, limit: int) -> bytes:
-    """Decode gzip, all members, up to a limit in bytes.
-
-    Raises:
-        ParseError: not gzip, cut off, or larger than `limit` when decoded.
-    """
-    parts: list[bytes] = []
-    left = limit
-    while raw:
-        inflate = zlib.decompressobj(wbits=31)
-        try:
-            part = inflate.decompress(raw, left + 1)
-        except zlib.error as error:
-            raise ParseError(f"the body of the answer is not gzip: {error}") from None
-        left -= len(part)
-        if left < 0:
-            raise ParseError(f"the body of the answer is larger than {limit} bytes when decoded")
-        if not inflate.eof:
-            raise ParseError("the gzip body of the answer is cut off")
-        parts.append(part)
-        raw = inflate.unused_data
-    return parts[0] if len(parts) == 1 else b"".join(parts)

@@ -148,10 +148,15 @@ class Pools:
                 self._releasers.pop(address, None)
         self._sweeper = self._loop.call_later(LOOK_AFTER, self._sweep) if self._idle else None
 
+    def _made(self) -> Connection:
+        return Connection(self._loop, self._now, False)
+
     async def _connect(self, address: Address, patience: float, limit: float) -> Connection | Failure:
         host, port, secure = address
         try:
             async with asyncio.timeout(patience):
+                if host.startswith("/"):
+                    return (await self._loop.create_unix_connection(self._made, host))[1]
                 _, connection = await self._loop.create_connection(
                     lambda: Connection(self._loop, self._now, secure),
                     host,

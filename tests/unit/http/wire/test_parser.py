@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import gzip
-import zlib
-
 import pytest
 
-from tidelock.http.wire.parser import ParseError, ResponseParser, gunzip
+from tidelock.http.wire.parser import ParseError, ResponseParser
 
 OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
@@ -165,19 +162,7 @@ def test_a_large_body_after_the_head_in_one_piece_is_no_large_head() -> None:
     assert parse(answer, head_limit=1000).body == body
 
 
-def test_gzip_is_decoded_and_bounded() -> None:
-    packed = gzip.compress(b"a" * 50) + gzip.compress(b"b")
-    answer = b"HTTP/1.1 200 OK\r\ncontent-encoding: GZIP\r\ncontent-length: %d\r\n\r\n" % len(packed)
-    assert parse(answer + packed).body == b"a" * 50 + b"b"
-    bomb = gzip.compress(b"\0" * 10_000_000)
-    with pytest.raises(ParseError, match="larger than 1000000 bytes when decoded"):
-        gunzip(bomb, 1_000_000)
-    for wrong in (bomb[:-4], b"not gzip", zlib.compress(b"x")):
-        with pytest.raises(ParseError):
-            gunzip(wrong, 100_000_000)
-
-
 def test_a_content_coding_that_was_not_asked_for_is_refused() -> None:
-    parser = parse(b"HTTP/1.1 200 OK\r\ncontent-encoding: br\r\ncontent-length: 1\r\n\r\nx")
-    with pytest.raises(ParseError, match="'br'"):
+    parser = parse(b"HTTP/1.1 200 OK\r\ncontent-encoding: lzma\r\ncontent-length: 1\r\n\r\nx")
+    with pytest.raises(ParseError, match="'lzma'"):
         _ = parser.body
