@@ -7,12 +7,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tidelock.connect.api import ConnectError, SourceTaskContext
+from tidelock.connect.api import ConnectError, SourceTaskContext, offsets_of
 from tidelock.connect.connectors.file import FileStreamSourceTask, LineReader, starting_position
 
 
 def lines_of(reader: LineReader, limit: int = 2000) -> list[str]:
-    return [line for line, _ in reader.read(limit)]
+    return reader.read(limit)
 
 
 def test_every_end_of_line_ends_a_line_and_the_last_one_waits_for_its_own(tmp_path: Path) -> None:
@@ -56,9 +56,8 @@ def test_restarts_anywhere_lose_and_repeat_nothing(
     position, seen = 0, []
     for limit in [*stops, len(lines) + 1]:
         reader = LineReader(path, starting_position(path, position))
-        for line, after in reader.read(limit):
-            seen.append(line)
-            position = after
+        seen += reader.read(limit)
+        position = reader.position
         reader.close()
     assert seen == [text for text, _ in lines]
 
@@ -101,9 +100,23 @@ def test_a_file_that_is_not_there_yet_is_waited_for(tmp_path: Path) -> None:
 
 
 def test_bytes_that_are_no_text_stop_with_their_place(tmp_path: Path) -> None:
-    (tmp_path / "f").write_bytes(b"ok\n\xff\n")
-    reader = LineReader(tmp_path / "f")
-    with pytest.raises(ConnectError) as caught:
-        reader.read(10)
-    assert str(caught.value.where).endswith("f, byte 3")
-    reader.close()
+    for content, place in ((b"ok\n\xff\n", 3), (b"a\r\n\r\nb\xc3\r\nc\n", 6)):
+        (tmp_path / "f").write_bytes(content)
+        reader = LineReader(tmp_path / "f")
+        with pytest.raises(ConnectError) as caught:
+            reader.read(10)
+        assert str(caught.value.where).endswith(f"f, byte {place}")
+        reader.close()
+
+
+def test_a_poll_is_one_batch_and_its_offset_is_behind_its_last_line(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("가\n나\n다\n")
+    task = FileStreamSourceTask()
+    task.start(SourceTaskContext("c"), {"file": str(tmp_path / "f"), "topic": "t", "batch.size": "2"})
+    polls = [task.poll() or () for _ in range(3)]
+    assert [[one.value for one in poll] for poll in polls] == [["가", "나"], ["다"], []]
+    assert [offsets_of(poll) for poll in polls[:2]] == [
+        [({"filename": str(tmp_path / "f")}, {"position": position})] for position in (8, 12)
+    ]
+    assert [one.source_offset for one in polls[0]] == [{}, {"position": 8}]
+    task.stop()

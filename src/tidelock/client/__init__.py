@@ -8,7 +8,7 @@ config and errors. The design page is docs/design/client.md.
 from tidelock.client.admin import Admin
 from tidelock.client.consumer import Consumer
 from tidelock.client.errors import BrokerUnreachable, ClientFailed, LoginRefused
-from tidelock.client.model import Message, Outgoing, TopicPartition
+from tidelock.client.model import Message, Outgoing, OutgoingBatch, TopicPartition
 from tidelock.client.producer import Producer
 from tidelock.client.settings import ClientSettings
 
@@ -21,6 +21,7 @@ __all__ = [
     "LoginRefused",
     "Message",
     "Outgoing",
+    "OutgoingBatch",
     "Producer",
     "TopicPartition",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
 Header = tuple[str, bytes | None]
@@ -34,6 +35,40 @@ class Outgoing(NamedTuple):
     headers: Sequence[Header] = ()
     partition: int | None = None
     timestamp: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OutgoingBatch:
+    """Records of one topic to send, as columns.
+
+    Args:
+        values: one per record; see Outgoing for these and the others.
+        keys: one per record, or None where no record has one.
+        partition: of all of them.
+        timestamps: one per record, or None where all are now.
+        headers: one sequence per record, or None where no record has any.
+    """
+
+    values: Sequence[bytes | None]
+    keys: Sequence[bytes | None] | None = None
+    partition: int | None = None
+    timestamps: Sequence[int | None] | None = None
+    headers: Sequence[Sequence[Header]] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __iter__(self) -> Iterator[Outgoing]:
+        count = len(self.values)
+        keys = self.keys or [None] * count
+        headers = self.headers or [()] * count
+        timestamps = self.timestamps or [None] * count
+        for key, value, header, timestamp in zip(keys, self.values, headers, timestamps, strict=True):
+            yield Outgoing(key, value, header, self.partition, timestamp)
+
+    def bytes(self) -> int:
+        """Return the size of keys and values."""
+        return sum(len(one) for column in (self.keys or (), self.values) for one in column if one is not None)
 
 
 class Message(Protocol):

@@ -12,13 +12,16 @@ from typing import Any, Self
 
 from tidelock.client.errors import BrokerUnreachable, translated
 from tidelock.client.library import load, make
-from tidelock.client.model import Message, Outgoing
+from tidelock.client.model import Message, Outgoing, OutgoingBatch
 from tidelock.client.settings import ClientSettings, settings_of
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock, SystemClock
 
 FLUSH_TIMEOUT = 60.0
 MAX_BLOCK = 60.0  # seconds to wait for room in the queue; Java's max.block.ms
+MANY_BYTES = 64 << 20
+"""Bytes under way beyond which batches go record by record: librdkafka's queue refuses by size as well, and
+a small record must not overtake a large one that was refused."""
 _WAIT = 0.1
 _DEFAULTS = {
     "enable.idempotence": "true",
@@ -58,9 +61,14 @@ class Producer:
         properties["error_cb"] = self._note
         self._library = load()
         self._producer = make(self._library.Producer, self.settings, properties)
+        largest = int(properties.get("queue.buffering.max.kbytes", 1 << 20)) << 10
+        self._many_bytes = min(MANY_BYTES, largest // 2)
+        self._bytes_under_way = 0
         self._failure: TidelockError | None = None
         self.trouble: str | None = None
         """librdkafka's last complaint about the connection, None once records arrive again."""
+        self.is_patient: Callable[[], bool] = lambda: False
+        """Asked after MAX_BLOCK seconds without room in the queue; True waits on."""
 
     def send(
         self, topic: str, record: Outgoing, on_delivered: Callable[[Message], None] | None = None
@@ -75,11 +83,49 @@ class Producer:
         Raises:
             TidelockError: this or an earlier record cannot be delivered; see tidelock.client.errors.
         """
+        report = self._report if on_delivered is None else self._reporting(on_delivered)
+        self._put(topic, record, report)
+
+    def send_many(
+        self, topic: str, batch: OutgoingBatch, on_delivered: Callable[[], None] | None = None
+    ) -> None:
+        """Hand the records of a batch over, in order, at a fraction of what `send` costs; waits as `send`.
+
+        Args:
+            topic: see `send`.
+            batch: one without headers and timestamps is fastest.
+            on_delivered: called once, from this class's methods, when the broker has every record.
+
+        Raises:
+            TidelockError: see `send`; records before and after the one in question may have gone.
+        """
+        size, left, failed = batch.bytes(), len(batch), False
+        self._bytes_under_way += size
+
+        def report(error: Any, message: Any) -> None:
+            nonlocal left, failed
+            left -= 1
+            if error is not None:
+                failed = True
+                self._report(error, message)
+            if not left:
+                self._bytes_under_way -= size
+                if not failed:
+                    self.trouble = None
+                    if on_delivered is not None:
+                        on_delivered()
+
+        if batch.headers or batch.timestamps or self._bytes_under_way > self._many_bytes:
+            for record in batch:
+                self._put(topic, record, report)
+        else:
+            self._put_many(topic, batch, report)
+
+    def _put(self, topic: str, record: Outgoing, report: Callable[[Any, Any], None]) -> None:
         extra: dict[str, Any] = {} if record.timestamp is None else {"timestamp": record.timestamp}
         if record.headers:
             extra["headers"] = list(record.headers)
         partition = _ANY if record.partition is None else record.partition
-        report = self._report if on_delivered is None else self._reporting(on_delivered)
         deadline = 0.0
         while True:
             self._raise_failure()
@@ -92,9 +138,37 @@ class Producer:
             except self._library.KafkaException as error:
                 raise translated(error.args[0], f"topic {topic}") from None
 
+    def _put_many(self, topic: str, batch: OutgoingBatch, report: Callable[[Any, Any], None]) -> None:
+        partition = _ANY if batch.partition is None else batch.partition
+        waiting: list[dict[str, Any]] = (
+            [{"value": value} for value in batch.values]
+            if batch.keys is None
+            else [{"key": key, "value": value} for key, value in zip(batch.keys, batch.values, strict=True)]
+        )
+        deadline = 0.0
+        while waiting:
+            self._raise_failure()
+            queued = self._producer.produce_batch(topic, waiting, partition, report)
+            waiting = self._refused(topic, waiting, queued)
+            if waiting:
+                deadline = deadline or self._clock.monotonic() + MAX_BLOCK
+                self._wait_for_room(topic, deadline)
+
+    def _refused(self, topic: str, given: list[dict[str, Any]], queued: int) -> list[dict[str, Any]]:
+        """Return the records at the end for which there was no room; whatever else was refused is raised."""
+        refused = given[queued:]
+        if not refused:
+            return refused
+        errors = [one.pop("_error", None) for one in given]
+        full = self._library.KafkaError._QUEUE_FULL
+        for place, error in enumerate(errors):
+            if error is not None and (place < queued or error.code() != full):
+                raise translated(error, f"topic {topic}")
+        return refused
+
     def _wait_for_room(self, topic: str, deadline: float) -> None:
         self._producer.poll(_WAIT)
-        if self._clock.monotonic() > deadline:
+        if self._clock.monotonic() > deadline and not self.is_patient():
             why = self.trouble or "the broker is slow"
             raise BrokerUnreachable(
                 f"no room for another record in {MAX_BLOCK:.0f} s: {why}", where=f"topic {topic}"

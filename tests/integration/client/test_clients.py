@@ -5,12 +5,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually
-from tidelock.client import Admin, BrokerUnreachable, Consumer, Outgoing, Producer, TopicPartition
+from tidelock.client import (
+    Admin,
+    BrokerUnreachable,
+    Consumer,
+    Outgoing,
+    OutgoingBatch,
+    Producer,
+    TopicPartition,
+)
 from tidelock.client.model import Message
 from tidelock.config import ConfigError
 from tidelock.errors import LocalProtocolError
@@ -61,6 +70,44 @@ def test_what_was_flushed_is_read_back_in_order(bootstrap: str, unique: Unique) 
             if one.partition() == partition[1]
         ]
         assert numbers == sorted(numbers)
+
+
+@pytest.mark.parametrize("extra", [{}, {"timestamps": [5] * 700}, {"headers": [[("n", b"1")]] * 700}])
+def test_a_batch_arrives_in_order_whatever_the_queue_holds(
+    bootstrap: str, unique: Unique, extra: dict[str, Any]
+) -> None:
+    topic = unique("batches")
+    Admin(bootstrap).create_topic(topic, 1)
+    done: list[int] = []
+    values = [None if number == 3 else b"%d" % number for number in range(700)]
+    with Producer({"bootstrap.servers": bootstrap, "queue.buffering.max.messages": "50"}) as producer:
+        for number in range(2):
+            keys = [b"k"] * 700 if number else None
+            batch = OutgoingBatch(values, keys, partition=0, **extra)
+            producer.send_many(topic, batch, lambda number=number: done.append(number))
+    assert done == [0, 1]
+    with Consumer(bootstrap) as consumer:
+        consumer.assign({TopicPartition(topic, 0): 0})
+        found = read_all(consumer, [TopicPartition(topic, 0)])
+    assert [(one.key(), one.value()) for one in found] == [
+        (key, value) for key in (None, b"k") for value in values
+    ]
+    if "timestamps" in extra:
+        assert {one.timestamp() for one in found} == {(1, 5)}
+    if "headers" in extra:
+        assert [one.headers() for one in found] == [[("n", b"1")]] * 1400
+
+
+def test_a_record_of_a_batch_that_is_too_large_is_told_and_the_batch_is_not_done(
+    bootstrap: str, unique: Unique
+) -> None:
+    topic = unique("large")
+    done: list[bool] = []
+    producer = Producer({"bootstrap.servers": bootstrap, "message.max.bytes": "2000"})
+    with pytest.raises(MessageTooLarge, match=topic):
+        producer.send_many(topic, OutgoingBatch([b"a", b"x" * 3000, b"b"]), lambda: done.append(True))
+    producer.flush()
+    assert done == []
 
 
 def test_keys_are_placed_as_java_places_them(bootstrap: str, unique: Unique) -> None:

@@ -24,10 +24,12 @@ from tidelock.connect.api.record import (
     Headers,
     RecordBatch,
     SinkRecord,
+    SourceBatch,
     SourceRecord,
     StructRows,
     TopicPartition,
     last_header,
+    offsets_of,
 )
 from tidelock.connect.api.schema import DATE, DECIMAL, TIME, TIMESTAMP, Field, Schema, Type
 from tidelock.connect.api.struct import Struct, infer_schema, validate
@@ -63,6 +65,7 @@ __all__ = [
     "SinkRecord",
     "SinkTask",
     "SinkTaskContext",
+    "SourceBatch",
     "SourceConnector",
     "SourceRecord",
     "SourceTask",
@@ -81,6 +84,7 @@ __all__ = [
     "infer_schema",
     "last_header",
     "logical_type",
+    "offsets_of",
     "parse_text",
     "to_text",
     "validate",

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, overload
 
 from tidelock.connect.api.errors import DataError
@@ -71,6 +71,90 @@ class SourceRecord:
     partition: int | None = None
     timestamp: int | None = None
     headers: Headers = ()
+
+
+@dataclass(slots=True)
+class SourceBatch(Sequence[SourceRecord]):
+    """Records of one topic, schema and source partition as columns: what `poll` may return as its list.
+
+    A source that has many records at a time hands them over at a fraction of a list's cost. A restart goes
+    on after the whole batch; read as a sequence, only its last record has an offset.
+
+    Attributes:
+        source_partition: see SourceRecord.
+        source_offset: of the last record.
+        topic: where they go.
+        values: one per record.
+        value_schema: of all values.
+        keys: one per record, or None where no record has one.
+        key_schema: of all keys.
+        partition: None lets the producer choose by the key.
+        timestamps: one per record, or None: let the broker or producer say.
+        headers: one sequence per record, or None where no record has any.
+    """
+
+    source_partition: Mapping[str, Any]
+    source_offset: Mapping[str, Any]
+    topic: str
+    values: Sequence[Any]
+    value_schema: Schema | None = None
+    keys: Sequence[Any] | None = None
+    key_schema: Schema | None = None
+    partition: int | None = None
+    timestamps: Sequence[int | None] | None = None
+    headers: Sequence[Headers] | None = None
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @overload
+    def __getitem__(self, index: int) -> SourceRecord: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> list[SourceRecord]: ...
+
+    def __getitem__(self, index: int | slice) -> SourceRecord | list[SourceRecord]:
+        if isinstance(index, slice):
+            return [self[place] for place in range(len(self))[index]]
+        place = range(len(self))[index]
+        return SourceRecord(
+            self.source_partition,
+            self.source_offset if place == len(self) - 1 else {},
+            self.topic,
+            self.values[place],
+            self.value_schema,
+            None if self.keys is None else self.keys[place],
+            self.key_schema,
+            self.partition,
+            None if self.timestamps is None else self.timestamps[place],
+            () if self.headers is None else self.headers[place],
+        )
+
+    @property
+    def offsets(self) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+        """The source partition with its offset; empty where the batch has none."""
+        return [(self.source_partition, self.source_offset)] if self.source_offset else []
+
+    def without(self, place: int) -> SourceBatch:
+        """Return a batch that lacks one record."""
+
+        def rest(column: Sequence[Any] | None) -> Sequence[Any] | None:
+            return None if column is None else [*column[:place], *column[place + 1 :]]
+
+        return replace(
+            self,
+            values=[*self.values[:place], *self.values[place + 1 :]],
+            keys=rest(self.keys),
+            timestamps=rest(self.timestamps),
+            headers=rest(self.headers),
+        )
+
+
+def offsets_of(records: Sequence[SourceRecord]) -> list[tuple[Mapping[str, Any], Mapping[str, Any]]]:
+    """Return (source partition, source offset) of each record that has an offset, in order."""
+    if isinstance(records, SourceBatch):
+        return records.offsets
+    return [(one.source_partition, one.source_offset) for one in records if one.source_offset]
 
 
 class StructRows(Sequence["Struct | None"]):

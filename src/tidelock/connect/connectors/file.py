@@ -29,6 +29,7 @@ from tidelock.connect.api import (
     SinkConnector,
     SinkTask,
     SinkTaskContext,
+    SourceBatch,
     SourceConnector,
     SourceRecord,
     SourceTask,
@@ -78,13 +79,18 @@ class LineReader:
         self._stream: BinaryIO | None = None
         self._misses = 0
 
-    def read(self, limit: int) -> list[tuple[str, int]]:
-        """Return up to `limit` lines, each with the byte position after its end; empty: none now.
+    @property
+    def position(self) -> int:
+        """The byte after the last line that was returned."""
+        return self._position
+
+    def read(self, limit: int) -> list[str]:
+        """Return up to `limit` lines; empty: none now.
 
         Raises:
             ConnectError: the file cannot be read, or a line is not UTF-8.
         """
-        lines: list[tuple[str, int]] = []
+        lines: list[str] = []
         while len(lines) < limit:
             lines += self._buffered(limit - len(lines))
             if len(lines) >= limit or not self._fill():
@@ -97,25 +103,32 @@ class LineReader:
             self._stream.close()
             self._stream = None
 
-    def _buffered(self, limit: int) -> list[tuple[str, int]]:
-        lines: list[tuple[str, int]] = []
+    def _buffered(self, limit: int) -> list[str]:
+        buffer = self._buffer
+        lines = LINE_END.split(buffer, limit) if b"\r" in buffer else buffer.split(b"\n", limit)
+        rest = lines.pop()
+        if not lines:
+            return []
+        try:
+            texts = b"\n".join(lines).decode().split("\n")
+        except UnicodeDecodeError:
+            raise self._not_text() from None
+        self._position += len(buffer) - len(rest)
+        self._buffer = rest
+        return texts
+
+    def _not_text(self) -> ConnectError:
+        """Say where the first line is that is not UTF-8."""
         start = 0
         for end in LINE_END.finditer(self._buffer):
-            if len(lines) == limit:
+            try:
+                self._buffer[start : end.start()].decode()
+            except UnicodeDecodeError as error:
+                start += error.start
                 break
-            text = self._text(self._buffer[start : end.start()], start)
-            lines.append((text, self._position + end.end()))
             start = end.end()
-        self._buffer = self._buffer[start:]
-        self._position += start
-        return lines
-
-    def _text(self, line: bytes, start: int) -> str:
-        try:
-            return line.decode()
-        except UnicodeDecodeError as error:
-            place = f"{self._path}, byte {self._position + start + error.start}"
-            raise ConnectError("the line is not UTF-8 text", where=place) from None
+        place = f"{self._path}, byte {self._position + start}"
+        return ConnectError("the line is not UTF-8 text", where=place)
 
     def _fill(self) -> bool:
         """Read on; False when there is nothing more now."""
@@ -220,11 +233,11 @@ class FileStreamSourceTask(SourceTask):
 
     def poll(self) -> Sequence[SourceRecord] | None:
         """See SourceTask."""
-        topic, partition = self._settings.topic, self._partition
-        return [
-            SourceRecord(partition, {"position": position}, topic, line, LINE, partition=ORDERED)
-            for line, position in self._reader.read(self._settings.batch_size)
-        ]
+        lines = self._reader.read(self._settings.batch_size)
+        if not lines:
+            return None
+        offset = {"position": self._reader.position}
+        return SourceBatch(self._partition, offset, self._settings.topic, lines, LINE, partition=ORDERED)
 
     def stop(self) -> None:
         """See SourceTask."""

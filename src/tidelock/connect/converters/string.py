@@ -45,22 +45,25 @@ class StringConverter(Converter):
 
     def decode(self, topic: str, payloads: Sequence[bytes | None]) -> list[Run]:
         """See Converter; bytes that are no text in this encoding are an error, never replaced."""
-        values: list[str | None] = []
-        for index, payload in enumerate(payloads):
-            try:
-                values.append(None if payload is None else payload.decode(self._encoding))
-            except UnicodeDecodeError as error:
-                raise DataError(f"not {self._encoding} text: {error}", index=index) from None
-        return [Run(OPTIONAL_STRING, values)]
+        encoding = self._encoding
+        made: list[str | None] = []
+        try:
+            for payload in payloads:
+                made.append(None if payload is None else payload.decode(encoding))  # noqa: PERF401
+        except UnicodeDecodeError as error:
+            raise DataError(f"not {encoding} text: {error}", index=len(made)) from None
+        return [Run(OPTIONAL_STRING, made)]
 
     def encode(self, topic: str, schema: Schema | None, values: Sequence[Any]) -> list[bytes | None]:
         """See Converter."""
+        encoding = self._encoding
         made: list[bytes | None] = []
-        for index, value in enumerate(values):
-            try:
-                made.append(None if value is None else _text(value).encode(self._encoding))
-            except UnicodeEncodeError as error:
-                raise DataError(f"not in {self._encoding}: {error}", index=index) from None
+        try:
+            for value in values:
+                text = value if type(value) is str or value is None else _text(value)
+                made.append(None if text is None else text.encode(encoding))
+        except UnicodeEncodeError as error:
+            raise DataError(f"not in {encoding}: {error}", index=len(made)) from None
         return made
 
 

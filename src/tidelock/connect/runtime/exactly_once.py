@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from tidelock.client import BrokerUnreachable, Outgoing
-from tidelock.connect.api import SourceRecord
+from tidelock.connect.api import SourceRecord, offsets_of
 from tidelock.connect.runtime.offset_topic import TopicOffsets
 from tidelock.connect.runtime.source_task import SourceRunner
 from tidelock.connect.runtime.stores import partition_key
@@ -177,9 +177,7 @@ class ExactlyOnceRunner(SourceRunner):
             self._began_at = self._clock.monotonic()
         self.transactions.begin()
         super()._send(records)
-        self.transactions.note(
-            (one.source_partition, one.source_offset) for one in records if one.source_offset
-        )
+        self.transactions.note(offsets_of(records))
         commit, abort = wishes.taken() if wishes is not None else (False, False)
         if abort and self.boundary.kind == CONNECTOR:
             self._producer.flush(

@@ -14,7 +14,15 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from tidelock.client import Admin, BrokerUnreachable, ClientSettings, Consumer, Outgoing, Producer
+from tidelock.client import (
+    Admin,
+    BrokerUnreachable,
+    ClientSettings,
+    Consumer,
+    Outgoing,
+    OutgoingBatch,
+    Producer,
+)
 from tidelock.client import TopicPartition as ClientPartition
 from tidelock.client.transactional import TransactionalProducer
 from tidelock.config import ConfigError, Problem
@@ -290,6 +298,9 @@ class TaskProducer(Protocol):
             TidelockError: a record could not be delivered.
         """
 
+    def send_many(self, topic: str, batch: OutgoingBatch, acknowledged: Callable[[], None]) -> None:
+        """Hand a batch over, in order; `acknowledged` is called when Kafka has all of it. Else as `send`."""
+
     def serve(self, timeout: float) -> None:
         """Take acknowledgements in; raises as `send`."""
 
@@ -312,10 +323,18 @@ class CreatingProducer:
 
     def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         """See TaskProducer."""
+        self._ensure(topic)
+        self._producer.send(topic, record, acknowledged)
+
+    def send_many(self, topic: str, batch: OutgoingBatch, acknowledged: Callable[[], None]) -> None:
+        """See TaskProducer."""
+        self._ensure(topic)
+        self._producer.send_many(topic, batch, acknowledged)
+
+    def _ensure(self, topic: str) -> None:
         if topic not in self._known:
             self._create(topic)
             self._known.add(topic)
-        self._producer.send(topic, record, acknowledged)
 
     def serve(self, timeout: float) -> None:
         """See TaskProducer."""
@@ -342,17 +361,15 @@ class SourceProducer:
     def __init__(self, properties: Mapping[str, str], name: str, is_stopping: Callable[[], bool]) -> None:
         settings = ClientSettings.parse({**PRODUCER_DEFAULTS, **properties}, where="producer keys")
         self._producer: Producer = Producer(settings, name=name)
-        self._is_stopping = is_stopping
+        self._producer.is_patient = lambda: not is_stopping()
 
     def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         """See TaskProducer."""
-        while True:
-            try:
-                self._producer.send(topic, record, lambda message: acknowledged())
-                return
-            except BrokerUnreachable:
-                if self._is_stopping():
-                    raise
+        self._producer.send(topic, record, lambda message: acknowledged())
+
+    def send_many(self, topic: str, batch: OutgoingBatch, acknowledged: Callable[[], None]) -> None:
+        """See TaskProducer."""
+        self._producer.send_many(topic, batch, acknowledged)
 
     def serve(self, timeout: float) -> None:
         """See TaskProducer."""
@@ -387,7 +404,7 @@ class TransactionalSourceProducer(SourceProducer):
         settings = ClientSettings.parse(properties, where="producer keys")
         self._transactional = TransactionalProducer(settings, transactional_id, name=name)
         self._producer = self._transactional
-        self._is_stopping = is_stopping
+        self._producer.is_patient = lambda: not is_stopping()
 
     def init(self) -> None:
         """Become the holder of the id; see TransactionalProducer."""

@@ -109,7 +109,7 @@ class SourceProgress:
     """Which source offsets are safe to store.
 
     1. `submitted` with the records of one poll; it returns a number.
-    2. `acknowledged` with that number, once per record.
+    2. `acknowledged` with that number, until each of its records was.
     3. `take` returns the offsets of all polls that are acknowledged without a gap before them.
     """
 
@@ -125,9 +125,9 @@ class SourceProgress:
         self._advance()  # a poll whose records were all left out waits for nothing
         return number
 
-    def acknowledged(self, poll: int) -> None:
-        """Note that Kafka has one record of a poll."""
-        self._polls[poll - self._first].waiting -= 1
+    def acknowledged(self, poll: int, count: int) -> None:
+        """Note that Kafka has so many more records of a poll."""
+        self._polls[poll - self._first].waiting -= count
         self._advance()
 
     def _advance(self) -> None:

@@ -14,18 +14,22 @@ import itertools
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Protocol
 
-from tidelock.client import Outgoing
+from tidelock.client import OutgoingBatch
 from tidelock.connect.api import (
     ConnectError,
     Converter,
     DataError,
+    Headers,
     Record,
     RetriableError,
+    SourceBatch,
     SourceRecord,
     SourceTask,
     SourceTaskContext,
+    offsets_of,
 )
 from tidelock.connect.runtime.chain import Chain
 from tidelock.connect.runtime.failures import Attempts, RecordFailed, Stage, failure_of
@@ -186,21 +190,18 @@ class SourceRunner:
         return records
 
     def _send(self, records: Sequence[SourceRecord]) -> None:
-        outgoing = list(self._converted(list(self._transformed(records))))
-        offsets = [(one.source_partition, one.source_offset) for one in records if one.source_offset]
-        poll = self._progress.submitted(len(outgoing), offsets)
-        for topic, record in outgoing:
-            self._producer.send(topic, record, lambda: self._progress.acknowledged(poll))
-        self._records += len(outgoing)
+        outgoing = list(self._converted(records))
+        count = sum(len(batch) for _, batch in outgoing)
+        poll = self._progress.submitted(count, offsets_of(records))
+        for topic, batch in outgoing:
+            self._producer.send_many(topic, batch, partial(self._progress.acknowledged, poll, len(batch)))
+        self._records += count
         for topic in {topic for topic, _ in outgoing} - self._topics:
             self._topics.add(topic)
             self._switch.tell("topic", topic=topic)
 
     def _transformed(self, records: Sequence[SourceRecord]) -> Iterable[SourceRecord]:
         for record in records:
-            if not self._converters.chain:
-                yield record
-                continue
             try:
                 made = self._applied(record)
             except RecordFailed as failed:
@@ -247,36 +248,40 @@ class SourceRunner:
         if self._options.log_skipped:
             log.error("connector %s: left out in %s: %s", self._connector, failed.stage.name, failed.what)
 
-    def _converted(self, records: Sequence[SourceRecord]) -> Iterable[tuple[str, Outgoing]]:
-        for _, group in itertools.groupby(records, key=_schemas):
-            yield from self._encoded(list(group))
+    def _converted(self, records: Sequence[SourceRecord]) -> Iterable[tuple[str, OutgoingBatch]]:
+        if not self._converters.chain:
+            if isinstance(records, SourceBatch):
+                yield from self._encoded(records, records)
+                return
+            going: Iterable[SourceRecord] = records
+        else:
+            going = self._transformed(records)
+        for _, group in itertools.groupby(going, key=_kind):
+            of_a_kind = list(group)
+            yield from self._encoded(_as_batch(of_a_kind), of_a_kind)
 
-    def _encoded(self, group: list[SourceRecord]) -> Iterable[tuple[str, Outgoing]]:
-        while group:
-            first = group[0]
+    def _encoded(
+        self, batch: SourceBatch, records: Sequence[SourceRecord]
+    ) -> Iterable[tuple[str, OutgoingBatch]]:
+        topic, converters = batch.topic, self._converters
+        keys: Sequence[bytes | None] | None = None
+        while len(batch):
             try:
-                keys = self._converters.key.encode(first.topic, first.key_schema, [one.key for one in group])
-                values = self._converters.value.encode(
-                    first.topic, first.value_schema, [one.value for one in group]
-                )
+                if batch.keys is not None:
+                    keys = converters.key.encode(topic, batch.key_schema, batch.keys)
+                values = converters.value.encode(topic, batch.value_schema, batch.values)
             except DataError as error:
-                group = self._without(group, error)
+                place = error.index or 0
+                self._left_out(records[place], failure_of(Stage.VALUE_CONVERTER, "converter", error))
+                batch, records = batch.without(place), [*records[:place], *records[place + 1 :]]
                 continue
-            for record, key, value in zip(group, keys, values, strict=True):
-                yield record.topic, self._outgoing(record, key, value)
+            headers = None if batch.headers is None else [self._headers(topic, one) for one in batch.headers]
+            yield topic, OutgoingBatch(values, keys, batch.partition, batch.timestamps, headers)
             return
 
-    def _without(self, group: list[SourceRecord], error: DataError) -> list[SourceRecord]:
-        place = error.index or 0
-        self._left_out(group[place], failure_of(Stage.VALUE_CONVERTER, "converter", error))
-        return group[:place] + group[place + 1 :]
-
-    def _outgoing(self, record: SourceRecord, key: bytes | None, value: bytes | None) -> Outgoing:
+    def _headers(self, topic: str, headers: Headers) -> list[tuple[str, bytes | None]]:
         encode = self._converters.header.encode
-        headers = [
-            (header.key, encode(record.topic, header.schema, [header.value])[0]) for header in record.headers
-        ]
-        return Outgoing(key, value, headers, record.partition, record.timestamp)
+        return [(one.key, encode(topic, one.schema, [one.value])[0]) for one in headers]
 
     def _commit(self) -> None:
         offsets = self._progress.take()
@@ -311,5 +316,27 @@ class SourceRunner:
             )
 
 
-def _schemas(record: SourceRecord) -> tuple[str, int, int]:
-    return record.topic, id(record.key_schema), id(record.value_schema)
+def _kind(record: SourceRecord) -> tuple[str, int | None, int, int]:
+    """Return what the records of one batch have in common."""
+    return record.topic, record.partition, id(record.key_schema), id(record.value_schema)
+
+
+def _as_batch(records: list[SourceRecord]) -> SourceBatch:
+    """Return records of one kind as columns; what they all lack becomes None."""
+    first = records[0]
+    return SourceBatch(
+        first.source_partition,
+        records[-1].source_offset,
+        first.topic,
+        values=[one.value for one in records],
+        value_schema=first.value_schema,
+        keys=[one.key for one in records],
+        key_schema=first.key_schema,
+        partition=first.partition,
+        timestamps=_unless_none([one.timestamp for one in records]),
+        headers=[one.headers for one in records] if any(one.headers for one in records) else None,
+    )
+
+
+def _unless_none(column: list[int | None]) -> list[int | None] | None:
+    return None if all(one is None for one in column) else column

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from tidelock.client import Outgoing
+from tidelock.client import Outgoing, OutgoingBatch
 from tidelock.connect.api import TopicPartition
 from tidelock.connect.runtime.failures import Skipped
 from tidelock.connect.runtime.reporting import Reporter, ReportOptions
@@ -125,6 +125,13 @@ class FakeProducer:
     def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         self._raise()
         self.sent.append(record)
+        self.waiting.append(acknowledged)
+        if self.acknowledge_at_once:
+            self.acknowledge()
+
+    def send_many(self, topic: str, batch: OutgoingBatch, acknowledged: Callable[[], None]) -> None:
+        self._raise()
+        self.sent.extend(batch)
         self.waiting.append(acknowledged)
         if self.acknowledge_at_once:
             self.acknowledge()

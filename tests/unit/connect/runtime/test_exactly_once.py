@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.unit.connect.runtime.fakes import FakeProducer, FakeSwitch
 from tests.unit.connect.runtime.test_source_task import Scripted
-from tidelock.client import BrokerUnreachable, Outgoing
+from tidelock.client import BrokerUnreachable, Outgoing, OutgoingBatch
 from tidelock.connect.api import (
     Schema,
     SinkConnector,
@@ -54,6 +54,14 @@ class FakeTransactions(FakeProducer):
 
     def send(self, topic: str, record: Outgoing, acknowledged: Callable[[], None]) -> None:
         super().send(topic, record, acknowledged)
+        self._note(topic, record)
+
+    def send_many(self, topic: str, batch: OutgoingBatch, acknowledged: Callable[[], None]) -> None:
+        super().send_many(topic, batch, acknowledged)
+        for record in batch:
+            self._note(topic, record)
+
+    def _note(self, topic: str, record: Outgoing) -> None:
         value = record.value.decode() if record.value else None
         self.events.append(value if topic == "t" else (topic, record.key, value))
 

@@ -34,12 +34,12 @@ def test_a_source_offset_waits_for_all_records_before_it() -> None:
     progress = SourceProgress()
     first = progress.submitted(2, [({"p": 1}, {"o": 1}), ({"p": 2}, {"o": 1})])
     second = progress.submitted(1, [({"p": 1}, {"o": 2})])
-    progress.acknowledged(second)
+    progress.acknowledged(second, 1)
     assert progress.take() == []
-    progress.acknowledged(first)
+    progress.acknowledged(first, 1)
     assert not progress.has_safe
     assert progress.in_flight == 1
-    progress.acknowledged(first)
+    progress.acknowledged(first, 1)
     assert progress.has_safe
     assert progress.take() == [({"p": 1}, {"o": 2}), ({"p": 2}, {"o": 1})]
     assert progress.take() == []
@@ -50,7 +50,7 @@ def test_a_poll_without_records_waits_for_those_before_it() -> None:
     first = progress.submitted(1, [({"p": 1}, {"o": 1})])
     progress.submitted(0, [({"p": 1}, {"o": 2})])
     assert progress.take() == []
-    progress.acknowledged(first)
+    progress.acknowledged(first, 1)
     assert progress.take() == [({"p": 1}, {"o": 2})]
 
 
