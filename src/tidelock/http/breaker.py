@@ -1,16 +1,18 @@
-"""Circuit breaker over a sliding window of the last calls. No IO, no clock.
+"""Circuit breaker over a sliding window of the last calls, or of the last seconds. No IO, no clock.
 
-Names and behaviour are Resilience4j's CircuitBreaker with a COUNT_BASED window: CLOSED, OPEN, HALF_OPEN,
-and the fixed states DISABLED, FORCED_OPEN and METRICS_ONLY. Two defaults differ: 20 calls before a verdict
-(100 there) and 10 s open (60 there). A logical call is recorded once, whatever its number of attempts: one
-dead instance is the ejection's business (`balance`), the breaker judges the service as its callers see it.
+Names and behaviour are Resilience4j's CircuitBreaker: CLOSED, OPEN, HALF_OPEN, and the fixed states DISABLED,
+FORCED_OPEN and METRICS_ONLY. Two defaults differ: 20 calls before a verdict (100 there) and 10 s open (60
+there). A logical call is recorded once, whatever its number of attempts: one dead instance is the ejection's
+business (`balance`), the breaker judges the service as its callers see it.
 
-Source: Resilience4j `CircuitBreakerConfig`, `CircuitBreakerStateMachine`, `FixedSizeSlidingWindowMetrics`.
+Source: Resilience4j `CircuitBreakerConfig`, `CircuitBreakerStateMachine`, `FixedSizeSlidingWindowMetrics`,
+`SlidingTimeWindowMetrics`.
 """
 
 from __future__ import annotations
 
 import enum
+import sys
 
 from tidelock.config import Settings, key
 
@@ -45,8 +47,14 @@ class BreakerSettings(Settings):
         at_least=0.001,
         doc="Seconds from which a call is slow.",
     )
+    sliding_window_type: str = key(
+        default="COUNT_BASED",
+        name="slidingWindowType",
+        choices=("COUNT_BASED", "TIME_BASED"),
+        doc="What slidingWindowSize counts: calls, or seconds.",
+    )
     sliding_window_size: int = key(
-        default=100, name="slidingWindowSize", at_least=1, doc="How many calls are looked back on."
+        default=100, name="slidingWindowSize", at_least=1, doc="Calls or seconds that are looked back on."
     )
     minimum_number_of_calls: int = key(
         default=20, name="minimumNumberOfCalls", at_least=1, doc="Calls before the first verdict."
@@ -84,8 +92,8 @@ class Window:
         self.slots = bytearray(size)
         self.next = self.filled = self.failed = self.slow = 0
 
-    def record(self, failed: bool, slow: bool) -> None:
-        """Add one outcome; the oldest falls out when the window is full."""
+    def record(self, failed: bool, slow: bool, now: float) -> None:
+        """Add one outcome; the oldest falls out when the window is full. When it was does not matter."""
         index = self.next
         old = self.slots[index]
         if old == TAKEN:
@@ -99,6 +107,45 @@ class Window:
         self.failed += failed
         self.slow += slow
         self.next = index + 1 if index + 1 < self.size else 0
+
+
+class TimedWindow:
+    """The outcomes of the last `seconds` seconds, summed per second: recording takes constant time."""
+
+    __slots__ = ("_at", "_slots", "failed", "filled", "size", "slow")
+
+    def __init__(self, seconds: int) -> None:
+        self.size = sys.maxsize  # of calls it may hold any number
+        self._slots = [[0, 0, 0] for _ in range(seconds)]
+        self._at = 0
+        self.filled = self.failed = self.slow = 0
+
+    def record(self, failed: bool, slow: bool, now: float) -> None:
+        """Add one outcome.
+
+        Args:
+            failed: no answer, or a 5xx.
+            slow: it took too long.
+            now: monotonic seconds; what is older than the window falls out.
+        """
+        self._advance(int(now))
+        slot = self._slots[self._at % len(self._slots)]
+        slot[0] += 1
+        slot[1] += failed
+        slot[2] += slow
+        self.filled += 1
+        self.failed += failed
+        self.slow += slow
+
+    def _advance(self, second: int) -> None:
+        count = len(self._slots)
+        for passed in range(max(self._at + 1, second - count + 1), second + 1):
+            slot = self._slots[passed % count]
+            self.filled -= slot[0]
+            self.failed -= slot[1]
+            self.slow -= slot[2]
+            slot[:] = (0, 0, 0)
+        self._at = max(self._at, second)
 
 
 class CircuitBreaker:
@@ -116,7 +163,7 @@ class CircuitBreaker:
         self.state = State(settings.initial_state)
         self.until = float("inf") if self.state is State.FORCED_OPEN else 0.0
         self._admitted = 0
-        self._window = Window(settings.sliding_window_size)
+        self._window = self._closed_window()
 
     @property
     def failure_rate(self) -> float | None:
@@ -162,7 +209,7 @@ class CircuitBreaker:
         if state is State.DISABLED or state is State.OPEN or state is State.FORCED_OPEN:
             return None  # an answer to a call from before it opened
         window = self._window
-        window.record(failed, seconds >= self._slow_from)
+        window.record(failed, seconds >= self._slow_from, now)
         if state is State.METRICS_ONLY:
             return None
         if state is State.CLOSED:
@@ -192,9 +239,12 @@ class CircuitBreaker:
     def _enter(self, state: State) -> State:
         self.state = state
         self._admitted = 0
-        size = self.settings.sliding_window_size
         if state is State.HALF_OPEN:
-            size = self.settings.permitted_number_of_calls_in_half_open_state
-        if state is not State.OPEN:
-            self._window = Window(size)
+            self._window = Window(self.settings.permitted_number_of_calls_in_half_open_state)
+        elif state is not State.OPEN:
+            self._window = self._closed_window()
         return state
+
+    def _closed_window(self) -> Window | TimedWindow:
+        size = self.settings.sliding_window_size
+        return TimedWindow(size) if self.settings.sliding_window_type == "TIME_BASED" else Window(size)

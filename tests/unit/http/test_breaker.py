@@ -102,5 +102,18 @@ def test_fixed_states_stay(state: State, admits: bool) -> None:
 def test_the_window_keeps_exact_sums() -> None:
     window = Window(3)
     for failed, slow in [(True, True), (False, True), (True, False), (False, False), (False, True)]:
-        window.record(failed, slow)
+        window.record(failed, slow, 0.0)
     assert (window.filled, window.failed, window.slow) == (3, 1, 1)
+
+
+def test_a_window_of_seconds_forgets_what_is_older() -> None:
+    settings = BreakerSettings(
+        sliding_window_type="TIME_BASED", sliding_window_size=10, minimum_number_of_calls=4
+    )
+    breaker = CircuitBreaker(settings)
+    for now in (0.0, 1.0, 2.0):
+        assert breaker.record(True, 0.1, now) is None
+    assert breaker.record(True, 0.1, 12.5) is None  # the first three are more than ten seconds old
+    for now in (13.0, 14.0):
+        assert breaker.record(True, 0.1, now) is None
+    assert breaker.record(True, 0.1, 15.0) is State.OPEN
