@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from tidelock.http.registration import register
     from tidelock.http.serve import mount
     from tidelock.http.source import EnvironmentSource, Source, StaticSource
+    from tidelock.http.spans import instrument
     from tidelock.http.streaming import BlockingStream, Stream, stream
     from tidelock.http.tracing import TraceContext, current_trace, trace
     from tidelock.http.transport import BlockingDiscoveryTransport, DiscoveryTransport
@@ -117,6 +118,7 @@ __all__ = [
     "get",
     "head",
     "instances",
+    "instrument",
     "mount",
     "page",
     "patch",
@@ -146,6 +148,7 @@ _HOMES = (
     ("registration", "register"),
     ("serve", "mount"),
     ("source", "EnvironmentSource Source StaticSource"),
+    ("spans", "instrument"),
     ("streaming", "BlockingStream Stream stream"),
     ("tracing", "TraceContext current_trace trace"),
     ("transport", "BlockingDiscoveryTransport DiscoveryTransport"),

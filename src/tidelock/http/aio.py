@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tidelock.http.around import Exchanger
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
-from tidelock.http.flow import Call, Race, Send
+from tidelock.http.flow import Call, Finished, Race, Send
 from tidelock.http.racing import Racers
 from tidelock.http.report import Report
 from tidelock.http.wire.head import outgoing
@@ -32,11 +32,16 @@ async def drive(flow: Call, report: Report, pools: Exchanger, now: Callable[[], 
                 peer, request, at = effect.peer, effect.request, effect.sent_at
                 data = outgoing(request, peer.prefix, peer.authority, effect.deadline - at, effect.attempt)
                 address, limit = peer.address, peer.connect_timeout
-                effect = flow.send(await pools.exchange(address, data, effect.deadline, at, limit))
+                outcome = await pools.exchange(address, data, effect.deadline, at, limit)
+                report.ended(effect, outcome)
+                effect = flow.send(outcome)
             elif isinstance(effect, Race):
                 report.asked(effect)
                 race = race or Racers(pools)
-                effect = flow.send(await race.run(effect, now))
+                ended = await race.run(effect, now)
+                if isinstance(ended, Finished):
+                    report.ended(ended.send, ended.outcome)
+                effect = flow.send(ended)
             else:
                 await asyncio.sleep(effect.seconds)
                 effect = flow.send(now())

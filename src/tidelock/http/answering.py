@@ -8,7 +8,7 @@ adapters (`serve`, `serve_litestar`, `serve_flask`) only carry bytes.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import msgspec
 
@@ -59,6 +59,41 @@ class Answer(msgspec.Struct):
     def error(cls, status: int, detail: str) -> Answer:
         """An error with its text, as FastAPI writes it."""
         return cls(status, msgspec.json.encode({"detail": detail}), JSON)
+
+
+class Served:
+    """One request while it is answered; a context manager that does nothing.
+
+    Attributes:
+        status: of the answer, once it is known.
+    """
+
+    status = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
+        """It is answered, or failed."""
+
+
+class Serving:
+    """How requests are watched, in the whole process.
+
+    Attributes:
+        begin: given an operation and what reads the request's headers, what surrounds its answer.
+    """
+
+    def __init__(self) -> None:
+        self.begin: Callable[[Operation, Callable[[str], list[str]]], Served] = _unwatched
+
+
+def _unwatched(operation: Operation, header: Callable[[str], list[str]]) -> Served:
+    return _NOBODY
+
+
+_NOBODY = Served()
+SERVING = Serving()
 
 
 class Endpoint:

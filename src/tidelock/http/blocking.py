@@ -14,7 +14,7 @@ from tidelock.http.around import BlockingExchanger
 from tidelock.http.blocking_racing import BlockingRacers, OneByOne
 from tidelock.http.errors import CallError
 from tidelock.http.exchange import Response
-from tidelock.http.flow import Call, Race, Send
+from tidelock.http.flow import Call, Finished, Race, Send
 from tidelock.http.report import Report
 from tidelock.http.wire.blocking import BlockingPools
 from tidelock.http.wire.head import outgoing
@@ -47,6 +47,7 @@ def drive(
                 peer, request, left = effect.peer, effect.request, effect.deadline - effect.sent_at
                 data = outgoing(request, peer.prefix, peer.authority, left, effect.attempt)
                 outcome = pools.exchange(peer.address, data, effect.deadline, peer.connect_timeout)
+                report.ended(effect, outcome)
                 with lock:
                     effect = flow.send(outcome)
             elif isinstance(effect, Race):
@@ -54,6 +55,8 @@ def drive(
                 if race is None:
                     race = BlockingRacers(pools) if isinstance(pools, BlockingPools) else OneByOne(pools)
                 ended = race.run(effect, now)
+                if isinstance(ended, Finished):
+                    report.ended(ended.send, ended.outcome)
                 with lock:
                     effect = flow.send(ended)
             else:

@@ -43,7 +43,7 @@ from tidelock.http.plan import at_page, plans
 from tidelock.http.policies import Policies
 from tidelock.http.policy import Policy
 from tidelock.http.receiving import received_blocking
-from tidelock.http.report import Report
+from tidelock.http.report import REPORTING, Report
 from tidelock.http.services import LOOK_AGAIN, Caller, Services, plain_request, traced
 from tidelock.http.source import Source
 from tidelock.http.streaming import BlockingStream, Stream
@@ -184,7 +184,7 @@ class BlockingClient:
     def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        report = Report(service, request.label, self._now(), may_look_again=self._can_look_again)
+        report = REPORTING.make(service, request, self._now(), self._can_look_again)
         try:
             return self._run(report, request, seconds, pinned)
         except NoInstance as error:

@@ -31,7 +31,7 @@ from tidelock.http.plan import Plan, at_page, plans
 from tidelock.http.policies import Policies
 from tidelock.http.policy import Policy
 from tidelock.http.receiving import received
-from tidelock.http.report import Report
+from tidelock.http.report import REPORTING, Report
 from tidelock.http.services import (
     CALLER_ATTRIBUTE,
     LOOK_AGAIN,
@@ -177,7 +177,7 @@ class Client:
     async def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        report = Report(service, request.label, self._now(), may_look_again=self._can_look_again)
+        report = REPORTING.make(service, request, self._now(), self._can_look_again)
         try:
             return await self._run(report, request, seconds, pinned)
         except NoInstance as error:

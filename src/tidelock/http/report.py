@@ -1,17 +1,19 @@
 """What is told about a call when it is over: one `Called` per call, and what broke or healed meanwhile.
 
 Ejections and breakers also go to the log, since they mean that something else is broken. Both drivers use it.
+A driver also says when each attempt begins and ends; here that means nothing, `spans` has reports of its own.
 """
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from tidelock import observe
 from tidelock.http.breaker import State
 from tidelock.http.errors import NoInstance
 from tidelock.http.events import BreakerChanged, Called, Ejected
-from tidelock.http.exchange import Response
+from tidelock.http.exchange import Failure, Request, Response
 from tidelock.http.flow import Race, Send, ServiceState
 
 log = logging.getLogger(__name__)
@@ -22,17 +24,18 @@ class Report:
 
     Attributes:
         service: what is known about whom it calls.
+        request: the logical call.
         failed: the code of the error.
         may_look_again: a call that finds nobody is not over: its caller looks again, or clears this.
     """
 
-    __slots__ = ("_label", "_last", "_response", "_started", "failed", "may_look_again", "service")
+    __slots__ = ("_last", "_response", "_started", "failed", "may_look_again", "request", "service")
 
     def __init__(
-        self, service: ServiceState, label: str, started: float, *, may_look_again: bool = False
+        self, service: ServiceState, request: Request, started: float, *, may_look_again: bool = False
     ) -> None:
         self.service = service
-        self._label = label
+        self.request = request
         self._started = started
         self._last: Send | None = None
         self._response: Response | None = None
@@ -43,6 +46,9 @@ class Report:
         """An attempt begins."""
         self._last = effect if isinstance(effect, Send) else effect.starting or self._last
 
+    def ended(self, send: Send, outcome: Response | Failure) -> None:
+        """An attempt has ended."""
+
     def answered(self, response: Response) -> Response:
         """This is the call's answer."""
         self._response, self.failed = response, None
@@ -50,8 +56,10 @@ class Report:
 
     def tell(self, now: float) -> None:
         """The call is over: say so."""
-        if self.may_look_again and self.failed == NoInstance.code:
-            return
+        if not (self.may_look_again and self.failed == NoInstance.code):
+            self._over(now)
+
+    def _over(self, now: float) -> None:
         service, last, response = self.service, self._last, self._response
         instance = last.peer.instance if last is not None else None
         status = None
@@ -59,13 +67,33 @@ class Report:
             instance, status = response.instance, response.status
         attempts = last.attempt if last is not None else 0
         seconds = now - self._started
-        observe.emit(Called(service.name, self._label, instance, attempts, status, self.failed, seconds))
+        observe.emit(
+            Called(service.name, self.request.label, instance, attempts, status, self.failed, seconds)
+        )
         while service.happened:
             try:
                 event = service.happened.pop(0)
             except IndexError:
                 break  # another thread tells it
             _announce(event)
+
+
+class Reporting:
+    """How calls are reported, in the whole process.
+
+    Attributes:
+        make: makes the report of a call, as `Report` does.
+    """
+
+    def __init__(self) -> None:
+        self.make: Callable[[ServiceState, Request, float, bool], Report] = _plain
+
+
+def _plain(service: ServiceState, request: Request, started: float, may_look_again: bool) -> Report:
+    return Report(service, request, started, may_look_again=may_look_again)
+
+
+REPORTING = Reporting()
 
 
 def _announce(event: Ejected | BreakerChanged) -> None:

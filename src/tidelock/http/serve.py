@@ -17,11 +17,14 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from tidelock.errors import UsageError
-from tidelock.http.answering import Answer, Endpoint
+from tidelock.http.answering import SERVING, Answer, Endpoint
 from tidelock.http.codec import mentions_struct
 from tidelock.http.declarative import HOLE, Operation, Parameter, Place, declared_function, operations
 from tidelock.http.exchange import Response as ClientResponse
 from tidelock.web import BodyTooLargeError, read_body
+
+REQUEST = "tidelock_request"
+"""The parameter in which FastAPI hands over the request; it is none of the interface's."""
 
 
 def mount(app: Any, implementation: object) -> None:
@@ -88,13 +91,20 @@ class _StarletteRoute:
 
     async def answer(self, request: Request) -> Response:
         """Read the request, call the method, write its result."""
+        asked = StarletteAsked(request)
+        with SERVING.begin(self._endpoint.operation, asked.header) as served:
+            response = await self._answered(request, asked)
+            served.status = response.status_code
+            return response
+
+    async def _answered(self, request: Request, asked: StarletteAsked) -> Response:
         body = b""
         if self._endpoint.body is not None:
             try:
                 body = await read_body(request)
             except BodyTooLargeError as error:
                 return _written(Answer.error(413, error.what))
-        return _written(await self._endpoint.serve(self._method, StarletteAsked(request), body))
+        return _written(await self._endpoint.serve(self._method, asked, body))
 
 
 class StarletteAsked:
@@ -153,7 +163,11 @@ def _mount_fastapi(
     }
 
     async def answer(**values: Any) -> Response:
-        return _written(await endpoint.call(method, values))
+        asked = StarletteAsked(values.pop(REQUEST))
+        with SERVING.begin(operation, asked.header) as served:
+            response = _written(await endpoint.call(method, values))
+            served.status = response.status_code
+            return response
 
     answer.__name__ = operation.name
     answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what FastAPI reads
@@ -166,6 +180,7 @@ def _mount_fastapi(
             )
             for item in operation.parameters
         ]
+        + [inspect.Parameter(REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=fastapi.Request)]
     )
     nothing = operation.result in (None, type(None), ClientResponse)
     model = None if nothing else operation.result

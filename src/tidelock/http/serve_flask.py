@@ -17,7 +17,7 @@ from typing import Any
 
 import flask
 
-from tidelock.http.answering import Answer, BadRequest, Endpoint
+from tidelock.http.answering import SERVING, Answer, BadRequest, Endpoint
 from tidelock.http.deadlines import deadline, remaining_from
 from tidelock.http.declarative import HOLE
 from tidelock.http.tracing import trace, trace_from
@@ -55,26 +55,32 @@ def add(app: flask.Flask, endpoint: Endpoint, method: Any) -> None:
     operation = endpoint.operation
 
     def view(**path: str) -> Any:
+        asked = FlaskAsked(flask.request, path)
+        with SERVING.begin(operation, asked.header) as served:
+            response = _written(answered(asked))
+            served.status = response.status_code
+            return response
+
+    def answered(asked: FlaskAsked) -> Any:
         request = flask.request
         length = request.content_length
         if length is not None and length > BODY_LIMIT:
-            return _written(Answer.error(413, f"the request body is larger than {BODY_LIMIT} bytes"))
+            return Answer.error(413, f"the request body is larger than {BODY_LIMIT} bytes")
         headers = [(name.lower().encode(), value.encode()) for name, value in request.headers.items()]
         seconds = remaining_from(headers)
         if seconds is not None and seconds <= 0.0:
-            return _written(Answer.error(504, "the caller's deadline has passed"))
+            return Answer.error(504, "the caller's deadline has passed")
         try:
-            values = endpoint.values(FlaskAsked(request, path), request.get_data())
+            values = endpoint.values(asked, request.get_data())
         except BadRequest as error:
-            return _written(Answer.error(error.status, str(error)))
+            return Answer.error(error.status, str(error))
         with contextlib.ExitStack() as around:
             around.enter_context(trace(trace_from(headers)))
             if seconds is not None:
                 around.enter_context(deadline(seconds))
             if endpoint.operation.shape == "stream":
-                asked = FlaskAsked(request, path)
-                return _written(_runner().run(endpoint.serve(method, asked, request.get_data())))
-            return _written(_called(endpoint, method, values))
+                return _runner().run(endpoint.serve(method, asked, request.get_data()))
+            return _called(endpoint, method, values)
 
     app.add_url_rule(
         HOLE.sub(r"<\1>", operation.path),

@@ -9,7 +9,7 @@ from litestar import Litestar, Request, Response
 from litestar.handlers import HTTPRouteHandler
 from litestar.response import Stream
 
-from tidelock.http.answering import Answer, Endpoint
+from tidelock.http.answering import SERVING, Answer, Endpoint
 from tidelock.http.declarative import HOLE
 from tidelock.web import BODY_LIMIT
 
@@ -43,7 +43,10 @@ def add(app: Litestar, endpoint: Endpoint, method: Any) -> None:
 
     async def answer(request: Request[Any, Any, Any]) -> Response[Any]:
         body = await request.body() if endpoint.body is not None else b""
-        made = await endpoint.serve(method, LitestarAsked(request), body)
+        asked = LitestarAsked(request)
+        with SERVING.begin(operation, asked.header) as served:
+            made = await endpoint.serve(method, asked, body)
+            served.status = made.status if isinstance(made, Answer) else made.status_code or 200
         if not isinstance(made, Answer):
             return made  # type: ignore[no-any-return]  # Litestar's own, made by the method
         if made.stream is not None:

@@ -3,9 +3,10 @@
 `TraceMiddleware` takes it from a request, every call made meanwhile carries it on. Where OpenTelemetry is in
 use, its current span comes first and becomes the parent of what the called service does. Without it nobody
 records spans here, so the caller's ids are handed on unchanged, as the specification asks of those who only
-forward. A context variable, so tasks inherit it. OpenTelemetry is never imported here, only found.
+forward. A context variable, so tasks inherit it. OpenTelemetry is never imported here, only found; `spans`
+records with it.
 
-Source: W3C Trace Context, level 1 (3.2 traceparent, 3.3 tracestate, 4.3 mutating).
+Source: W3C Trace Context, level 1 (3.2 traceparent, 3.3 tracestate, 4.3 mutating); W3C Baggage.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 
 TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+UNPRINTABLE = re.compile(r"[^ -~]")
+BAGGAGE_LIMIT = 8192
+"""Bytes of baggage that are handed on; W3C Baggage 3.3.2 asks for as many."""
 STATE_LIMIT = 512
 """Characters of tracestate that are handed on; the specification asks for at least as many."""
 
@@ -31,18 +35,22 @@ class TraceContext:
         span_id: 16; the caller's span.
         flags: two hexadecimal digits; bit 0 says that the trace is recorded.
         state: what tracing systems add, or "".
+        baggage: what applications add (W3C Baggage), or "".
     """
 
     trace_id: str
     span_id: str
     flags: str = "01"
     state: str = ""
+    baggage: str = ""
 
     def headers(self) -> dict[str, str]:
         """Return the headers that carry it."""
         found = {"traceparent": f"00-{self.trace_id}-{self.span_id}-{self.flags}"}
         if self.state:
             found["tracestate"] = self.state
+        if self.baggage:
+            found["baggage"] = self.baggage
         return found
 
 
@@ -72,11 +80,14 @@ def trace_from(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
     """
     parents: list[str] = []
     states: list[str] = []
+    baggage: list[str] = []
     for name, value in headers:
         if name == b"traceparent":
             parents.append(value.decode("latin-1").strip())
         elif name == b"tracestate":
             states.append(value.decode("latin-1").strip())
+        elif name == b"baggage":
+            baggage.append(value.decode("latin-1").strip())
     found = TRACEPARENT.fullmatch(parents[0]) if len(parents) == 1 else None
     if found is None:
         return None
@@ -84,7 +95,14 @@ def trace_from(headers: Iterable[tuple[bytes, bytes]]) -> TraceContext | None:
     if version == "ff" or (version == "00" and rest) or not int(trace_id, 16) or not int(span_id, 16):
         return None
     state = ",".join(each for each in states if each)
-    return TraceContext(trace_id, span_id, flags, state if len(state) <= STATE_LIMIT else "")
+    return TraceContext(
+        trace_id, span_id, flags, state if len(state) <= STATE_LIMIT else "", _checked(",".join(baggage))
+    )
+
+
+def _checked(baggage: str) -> str:
+    """What may be handed on: as much as the specification asks for, nothing that leaves its line."""
+    return baggage if len(baggage) <= BAGGAGE_LIMIT and not UNPRINTABLE.search(baggage) else ""
 
 
 def _of_opentelemetry() -> TraceContext | None:
@@ -96,5 +114,16 @@ def _of_opentelemetry() -> TraceContext | None:
         return None
     state = span.trace_state.to_header() if span.trace_state else ""
     return TraceContext(
-        f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{int(span.trace_flags):02x}", state
+        f"{span.trace_id:032x}", f"{span.span_id:016x}", f"{int(span.trace_flags):02x}", state, _baggage()
     )
+
+
+def _baggage() -> str:
+    module = sys.modules.get("opentelemetry.baggage")
+    if module is None or not module.get_all():
+        return ""
+    from opentelemetry.baggage.propagation import W3CBaggagePropagator  # it is in use, so it is there
+
+    carrier: dict[str, str] = {}
+    W3CBaggagePropagator().inject(carrier)
+    return _checked(carrier.get("baggage", ""))

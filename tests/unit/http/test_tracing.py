@@ -34,6 +34,19 @@ def test_what_comes_in_goes_out_unchanged() -> None:
     assert traced(GET) is GET
 
 
+def test_baggage_goes_along_unless_it_is_too_long_or_breaks_out_of_its_line() -> None:
+    parent = (b"traceparent", f"00-{TRACE}-{SPAN}-01".encode())
+    found = trace_from([parent, (b"baggage", b"a=1;p"), (b"baggage", b"b=2")])
+    assert found is not None
+    assert found.baggage == "a=1;p,b=2"
+    with trace(found):
+        assert traced(GET).head.endswith(b"\r\nbaggage: a=1;p,b=2\r\n")
+    for bad in (b"a" * 9000, b"a=\xff", b"a=1\x00"):
+        found = trace_from([parent, (b"baggage", bad)])
+        assert found is not None
+        assert found.baggage == ""
+
+
 def test_a_request_that_names_its_trace_keeps_it() -> None:
     own = Request("GET", "/", b"traceparent: 00-x\r\n", None, "", "", True)
     with trace(TraceContext(TRACE, SPAN)):
