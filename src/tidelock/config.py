@@ -30,6 +30,8 @@ from typing import Any, ClassVar, Self, dataclass_transform
 from tidelock.errors import TidelockError
 
 NO_DEFAULT: Any = dataclasses.MISSING
+CLOSE = 0.75
+"""How alike a misspelt name and the one it is taken for must be, of 1 (difflib's ratio)."""
 
 
 class Importance(enum.Enum):
@@ -211,8 +213,8 @@ class Settings:
 
 
 def nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str | None:
-    """Return the known name closest to a misspelt one, if any is close."""
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    """Return the known name closest to a misspelt one, if one is really close: a wrong guess misleads."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=CLOSE)
     return found[0] if found else None
 
 

@@ -6,7 +6,6 @@ TidelockError for everything that goes wrong. May import click and the command t
 
 from __future__ import annotations
 
-import difflib
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -156,8 +155,10 @@ class LazyGroup(click.Group):
         name = args[0]
         if name in self.entries or name.startswith("-"):
             return super().resolve_command(ctx, args)
-        near = difflib.get_close_matches(name, list(self.entries), n=1, cutoff=0.5)
-        meant = f"; did you mean {near[0]}?" if near else ""
+        from tidelock.config import nearest  # start-up time counts, and this is the rare way
+
+        near = nearest(name, self.entries)
+        meant = f"; did you mean {near}?" if near else ""
         ctx.fail(f"no such command {name!r}{meant}")
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -51,9 +51,19 @@ def translated(error: click.ClickException) -> TidelockError:
     """Turn click's errors into ours."""
     context = getattr(error, "ctx", None)
     path = context.command_path if context is not None else "tidelock"
+    if isinstance(error, click.NoSuchOption):
+        near = [one for one in error.possibilities or () if _is_near(error.option_name, one)]
+        error = click.NoSuchOption(error.option_name, possibilities=near, ctx=context)
     what = error.format_message().strip().rstrip(".")
     what = what[:1].lower() + what[1:] if what[1:2].islower() else what
     return CommandLineError(what, where=path, hint=f"{path} --help")
+
+
+def _is_near(given: str, option: str) -> bool:
+    """Whether an option is really near what was given: click counts the dashes too, and is generous."""
+    from tidelock.config import nearest  # start-up time counts, and this is the rare way
+
+    return nearest(given.strip("-"), (option.strip("-"),)) is not None
 
 
 def show(error: TidelockError, session: Session) -> int:

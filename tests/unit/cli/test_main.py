@@ -34,6 +34,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["up", "--any-port", "--port-base", "9"], "--any-port and --port-base exclude each other"),
         (["up", "--set", "broker"], "--set 'broker' is not KEY=VALUE"),
         (["up", "--set", "brokr.x=1"], "did you mean broker.x?"),
+        (["down", "--bogus"], "no such option '--bogus'\n  at: tidelock down\n"),
+        (["bogus"], "no such command 'bogus'\n  at: tidelock\n"),
         (["down", "now"], "unexpected extra argument"),
     ],
 )
