@@ -73,6 +73,14 @@ TREE: dict[str, Leaf | Branch] = {
                 "Run one of several Connect workers that share their work.",
                 "tidelock.cli.connect.distributed",
             ),
+            "run": Leaf(
+                "Run a one-file pipeline, with a broker of its own where none is named or runs here.",
+                "tidelock.cli.connect.run",
+            ),
+            "validate": Leaf(
+                "Check connectors and pipelines, and show what would become of real records.",
+                "tidelock.cli.connect.validate",
+            ),
             "standalone": Leaf(
                 "Run a Connect worker from Kafka's own properties files.", "tidelock.cli.connect.standalone"
             ),

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from tidelock.connect.distributed.settings import DistributedSettings
     from tidelock.connect.distributed_worker import DistributedWorker
+    from tidelock.connect.runtime.pipeline import Pipeline, nested, pipeline_of
     from tidelock.connect.runtime.redaction import shown_value
     from tidelock.connect.runtime.settings import StandaloneSettings
     from tidelock.connect.worker import StandaloneWorker
@@ -22,16 +23,22 @@ if TYPE_CHECKING:
 __all__ = [
     "DistributedSettings",
     "DistributedWorker",
+    "Pipeline",
     "StandaloneSettings",
     "StandaloneWorker",
+    "nested",
+    "pipeline_of",
     "shown_value",
 ]
 
 _HOMES = {
     "DistributedSettings": "tidelock.connect.distributed.settings",
     "DistributedWorker": "tidelock.connect.distributed_worker",
+    "Pipeline": "tidelock.connect.runtime.pipeline",
     "StandaloneSettings": "tidelock.connect.runtime.settings",
     "StandaloneWorker": "tidelock.connect.worker",
+    "nested": "tidelock.connect.runtime.pipeline",
+    "pipeline_of": "tidelock.connect.runtime.pipeline",
     "shown_value": "tidelock.connect.runtime.redaction",
 }
 

@@ -1,7 +1,8 @@
 """What the commands know about connectors: rows from REST documents, and connector files.
 
 A connector file is JSON (`{"name": ..., "config": {...}}`, a flat configuration, or a list of either) or Java
-properties; both need a name. Rules are functions of documents; `listed` and the commands ask the worker.
+properties; both need a name. A TOML file is a pipeline: a worker's keys and any number of connectors. Rules
+are functions of documents; `listed` and the commands ask the worker.
 """
 
 from __future__ import annotations
@@ -10,13 +11,20 @@ import json
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tidelock.cli.rest import ask
 from tidelock.errors import UsageError
 
+if TYPE_CHECKING:
+    from tidelock.connect import Pipeline
+
 HIDDEN = "[hidden]"
 """What a worker of ours shows instead of a secret."""
+QUOTE = (
+    'texts stand in quotes, and so does a key that goes on where another one ends: "key.converter" = "..." '
+    'and "key.converter.schemas.enable" = false'
+)
 
 
 class ConnectorFileError(UsageError):
@@ -58,6 +66,8 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
         ConnectorFileError: with what is wrong and where.
     """
     where = str(path)
+    if is_pipeline(path):
+        return [(one["name"], dict(one)) for one in pipeline(path).connectors]
     if path.suffix == ".properties":
         from tidelock.properties import load_properties  # only for this kind of file
 
@@ -71,6 +81,39 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
     if not items:
         raise ConnectorFileError("the file names no connector", where=where)
     return [_from_json(item, where) for item in items]
+
+
+def is_pipeline(path: Path) -> bool:
+    """Whether a file is a pipeline: TOML, or properties whose names begin with the parts of one."""
+    if path.suffix != ".properties":
+        return path.suffix == ".toml"
+    from tidelock.properties import load_properties  # only for this kind of file
+
+    given = load_properties(path)
+    return "connector.class" not in given and any(one.startswith(("source.", "sink.")) for one in given)
+
+
+def pipeline(path: Path) -> Pipeline:
+    """Read a pipeline file.
+
+    Raises:
+        ConnectorFileError: it cannot be read.
+        ConfigError: with all problems of its shape.
+    """
+    from tidelock.connect import nested, pipeline_of
+    from tidelock.properties import load_properties
+
+    if path.suffix == ".properties":
+        return pipeline_of(nested(load_properties(path)), path.stem, where=str(path))
+    import tomllib  # only for this kind of file
+
+    try:
+        document = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConnectorFileError(f"cannot read the pipeline: {error}", where=str(path)) from error
+    except tomllib.TOMLDecodeError as error:
+        raise ConnectorFileError(f"not valid TOML: {error}", where=str(path), hint=QUOTE) from error
+    return pipeline_of(document, path.stem, where=str(path))
 
 
 def changes(old: Mapping[str, str] | None, new: Mapping[str, str]) -> Iterator[dict[str, str | None]]:

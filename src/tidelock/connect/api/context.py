@@ -38,12 +38,14 @@ class SinkTaskContext:
         task: number of the task, from 0.
         assignment: the open partitions; the worker keeps it.
         topic_id: returns a topic's id, which another one of that name does not have; None: nobody knows.
+        is_rehearsal: whether `rehearse` is all that will be called; `start` must then change nothing.
     """
 
     connector: str
     task: int = 0
     assignment: frozenset[TopicPartition] = frozenset()
     topic_id: Callable[[str], str | None] = lambda topic: None
+    is_rehearsal: bool = False
     paused: set[TopicPartition] = field(default_factory=set)
     seeks: dict[TopicPartition, int] = field(default_factory=dict)
     commit_requested: bool = False

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import abc
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 from tidelock.connect.api.context import SinkTaskContext, SourceTaskContext
 from tidelock.connect.api.record import RecordBatch, SourceRecord, TopicPartition
+from tidelock.errors import TidelockError
 
 Offsets = Mapping[TopicPartition, int]  # partition -> offset of the next record to read
 
@@ -29,7 +30,12 @@ class SinkTask(abc.ABC):
     4. `flush` before offsets are committed: everything put so far must be in the target when it returns.
     5. `close` when partitions are taken away (after a last `flush` for them), then `open` with new ones.
     6. `stop` once, also after an error; no other call follows.
+
+    A dry run (`connect validate --sample`) is `start` with `context.is_rehearsal`, `rehearse`, `stop`, and
+    only for a task that says `can_rehearse`.
     """
+
+    can_rehearse: ClassVar[bool] = False
 
     @abc.abstractmethod
     def start(self, context: SinkTaskContext, props: Mapping[str, str]) -> None:
@@ -64,6 +70,14 @@ class SinkTask(abc.ABC):
 
     def flush(self, offsets: Offsets) -> None:  # noqa: B027  # a sink without a buffer has nothing to do
         """Return when all records before these offsets are in the target."""
+
+    def rehearse(self, batches: Sequence[RecordBatch]) -> Sequence[Sequence[str | TidelockError]]:
+        """Do with batches what `put` would do, and undo it: nothing may stay in the target, and no offset.
+
+        Returns:
+            Per batch and record what would be done, in a few words, or the error it would be.
+        """
+        raise NotImplementedError
 
     def close(self, partitions: Sequence[TopicPartition]) -> None:  # noqa: B027  # optional
         """Give partitions up."""

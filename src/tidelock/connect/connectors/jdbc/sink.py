@@ -11,9 +11,6 @@ Source: Confluent `io.confluent.connect.jdbc.sink.{JdbcSinkTask, BufferedRecords
 from __future__ import annotations
 
 import bisect
-import datetime
-import itertools
-import zoneinfo
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
@@ -22,7 +19,6 @@ from sqlalchemy.engine import Connection, Engine
 from tidelock.config import Problem
 from tidelock.connect.api import (
     ConnectError,
-    DataError,
     Offsets,
     RecordBatch,
     RetriableError,
@@ -33,19 +29,19 @@ from tidelock.connect.api import (
 )
 from tidelock.connect.connectors.jdbc.connection import url_of
 from tidelock.connect.connectors.jdbc.mapping import Mapping as RowMapping
-from tidelock.connect.connectors.jdbc.mapping import Row, mapping_for, require_schema
+from tidelock.connect.connectors.jdbc.mapping import mapping_for
+from tidelock.connect.connectors.jdbc.rehearsal import check_schemas, rehearsed, table_of
+from tidelock.connect.connectors.jdbc.rows import write_rows
 from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
-from tidelock.connect.connectors.jdbc.tables import find_target, narrow_columns
+from tidelock.connect.connectors.jdbc.tables import Access, find_target, narrow_columns
 from tidelock.errors import TidelockError
 from tidelock.sql import (
     Dialect,
-    Kind,
     Ledger,
     TableName,
     Writer,
     dialect_for,
     open_engine,
-    reduce_changes,
     translated,
     writer_for,
 )
@@ -56,6 +52,8 @@ T = TypeVar("T")
 
 class JdbcSinkTask(SinkTask):
     """Writes the batches of its partitions."""
+
+    can_rehearse = True
 
     def __init__(self) -> None:
         self._attempts = 0
@@ -69,9 +67,10 @@ class JdbcSinkTask(SinkTask):
         self._context = context
         self._settings = settings = JdbcSinkSettings.parse(props, strict=False, where=context.connector)
         self._url = url_of(settings)
-        self._zone = zoneinfo.ZoneInfo(settings.db_timezone)
         self._ledger = Ledger(context.connector)
         self.stop()  # an engine of an attempt before this one
+        if context.is_rehearsal:
+            return
         self._engine = open_engine(self._url, writer=True, pool_size=1, max_overflow=1)
         self._dialect = self._connected(self._read_dialect)
 
@@ -99,6 +98,10 @@ class JdbcSinkTask(SinkTask):
         except SqlError as error:
             raise self._verdict(error) from error
         self._attempts = 0
+
+    def rehearse(self, batches: Sequence[RecordBatch]) -> list[list[str | TidelockError]]:
+        """See SinkTask: one transaction for all batches, rolled back at the end."""
+        return rehearsed(self._settings, self._url, batches)
 
     def close(self, partitions: Sequence[TopicPartition]) -> None:
         """See SinkTask."""
@@ -153,20 +156,14 @@ class JdbcSinkTask(SinkTask):
         """Return how this batch's records become rows, and the writer; made once per table and schemas."""
         plan = (batch.topic, batch.key_schema, batch.value_schema)
         if plan not in self._plans:
-            self._check(batch)
+            check_schemas(self._settings, batch)
             mapping = mapping_for(self._settings, batch.key_schema, batch.value_schema)
-            name = TableName.parse(self._settings.table_name_format.replace("${topic}", batch.topic))
+            name = table_of(self._settings, batch.topic)
             if batch.value_schema is None and not self._table_exists(name):
                 return mapping, None  # nothing but deletes, from a table that is not there
-            target = find_target(self._running, self._dialect, self._settings, name, mapping)
+            target = find_target(Access.of(self._running), self._dialect, self._settings, name, mapping)
             self._plans[plan] = mapping, writer_for(self._dialect, target)
         return self._plans[plan]
-
-    def _check(self, batch: RecordBatch) -> None:
-        if len(batch.tombstones) < len(batch):
-            require_schema(batch.value_schema, "value", batch.topic)
-        if self._settings.pk_mode == "record_key":
-            require_schema(batch.key_schema, "key", batch.topic)
 
     def _table_exists(self, name: TableName) -> bool:
         with self._running.connect() as connection:
@@ -188,7 +185,7 @@ class JdbcSinkTask(SinkTask):
                 return
             self._ledger.advance(connection, *partition, next_offset)
         if writer is not None:
-            self._write_rows(connection, batch, mapping, writer)
+            write_rows(self._settings, connection, batch, (mapping, writer))
 
     def _require_from_start(self, batch: RecordBatch) -> None:
         """Refuse offsets below the start that `open` told: the topic was made anew while it was read."""
@@ -199,47 +196,6 @@ class JdbcSinkTask(SinkTask):
                 where=f"connector {self._context.connector!r}, partition {batch.topic_partition}",
                 hint="restart the task: it says whether the topic was made anew; nothing was written",
             )
-
-    def _write_rows(
-        self, connection: Connection, batch: RecordBatch, mapping: RowMapping, writer: Writer
-    ) -> None:
-        if not self._settings.delete_enabled and batch.tombstones:
-            raise DataError(
-                "a record has no value, and delete.enabled is false",
-                where=f"topic {batch.topic}",
-                hint="set delete.enabled=true and pk.mode=record_key, or filter tombstones out",
-                index=batch.tombstones[0],
-            )
-        keys = mapping.keys(batch)
-        rows = self._in_zone(mapping.rows(batch, keys), writer)
-        if self._settings.insert_mode == "insert":
-            for deletes, keys_run, rows_run in _runs(keys, rows):
-                if deletes:
-                    writer.delete(connection, list(dict.fromkeys(keys_run)))
-                else:
-                    writer.insert(connection, rows_run)
-            return
-        changes = reduce_changes(keys, rows)
-        write = writer.upsert if self._settings.insert_mode == "upsert" else writer.update
-        writer.delete(connection, changes.deletes)
-        write(connection, changes.upserts)
-
-    def _in_zone(self, rows: list[Row | None], writer: Writer) -> list[Row | None]:
-        """Turn instants into wall-clock time of db.timezone, for columns that keep no zone."""
-        if self._settings.db_timezone == "UTC":
-            return rows
-        columns = writer.target.table.require(writer.target.columns)
-        places = {
-            place
-            for place, column in enumerate(columns)
-            if column.type.kind is Kind.TIMESTAMP and "with time zone" not in column.type.declared
-        }
-        return [
-            None
-            if row is None
-            else tuple(_wall(one, self._zone) if place in places else one for place, one in enumerate(row))
-            for row in rows
-        ]
 
     def _verdict(self, error: SqlError) -> TidelockError:
         """Say what a failed transaction means: try again, or fail the task."""
@@ -331,21 +287,3 @@ def _combinations(settings: JdbcSinkSettings) -> Iterator[Problem]:
     if settings.pk_mode == "kafka" and len(settings.pk_fields) not in (0, 3):
         shown = ",".join(settings.pk_fields)
         yield Problem("pk.fields", shown, "pk.mode=kafka needs three columns: topic, partition, offset")
-
-
-def _runs(keys: Sequence[Row], rows: Sequence[Row | None]) -> Iterator[tuple[bool, list[Row], list[Row]]]:
-    """Yield consecutive deletes or inserts: (are deletes, their keys, their rows)."""
-    places = itertools.groupby(range(len(rows)), key=lambda place: rows[place] is None)
-    for deletes, group in places:
-        members = list(group)
-        yield (
-            deletes,
-            [keys[place] for place in members],
-            [row for place in members if (row := rows[place]) is not None],
-        )
-
-
-def _wall(value: object, zone: zoneinfo.ZoneInfo) -> object:
-    if isinstance(value, datetime.datetime) and value.tzinfo is not None:
-        return value.astimezone(zone).replace(tzinfo=None)
-    return value

@@ -1,15 +1,18 @@
 """Tables of the sink: found, created or widened as the configuration allows, and checked before rows go in.
 
 Runs its statements in transactions of its own, before the batch's transaction: MySQL commits on every DDL
-statement. What it returns is a `Target` with the columns' real names and types.
+statement. A rehearsal hands in another `Access`. What comes back is a `Target` with the columns' real names
+and types.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
-from sqlalchemy.engine import Engine
+from sqlalchemy.engine import Connection, Engine
 
 from tidelock.connect.connectors.jdbc.mapping import Mapping
 from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
@@ -20,8 +23,28 @@ from tidelock.sql.errors import TableNotFound, TableUnfit
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Access:
+    """How the catalogue is read, and how DDL is run.
+
+    Attributes:
+        url: for error texts, without the password.
+        reading: gives a connection for the catalogue.
+        changing: gives a connection for DDL statements; they hold when it is left without an error.
+    """
+
+    url: str
+    reading: Callable[[], AbstractContextManager[Connection]]
+    changing: Callable[[Sequence[str]], AbstractContextManager[Connection]]
+
+    @classmethod
+    def of(cls, engine: Engine) -> Access:
+        """Return the access of a task at work: each time a transaction of its own."""
+        return cls(engine.url.render_as_string(), engine.connect, lambda statements: engine.begin())
+
+
 def find_target(
-    engine: Engine, dialect: Dialect, settings: JdbcSinkSettings, name: TableName, mapping: Mapping
+    access: Access, dialect: Dialect, settings: JdbcSinkSettings, name: TableName, mapping: Mapping
 ) -> Target:
     """Return where the rows of a mapping go.
 
@@ -29,13 +52,13 @@ def find_target(
         TableNotFound: there is no table and auto.create is off.
         TableUnfit: columns or a unique key are missing and may not be added.
     """
-    with engine.connect() as connection:
+    with access.reading() as connection:
         table = dialect.find(connection, name)
     if table is None:
-        table = _create(engine, dialect, settings, name, mapping)
+        table = _create(access, dialect, settings, name, mapping)
     missing = [column for column in mapping.columns if table.find(column.name) is None]
     if missing:
-        table = _widen(engine, dialect, settings, table, missing)
+        table = _widen(access, dialect, settings, table, missing)
     target = Target(table, _real(table, mapping.columns), _real(table, mapping.key))
     _check_key(settings, target)
     _check_charset(table)
@@ -43,25 +66,25 @@ def find_target(
 
 
 def _create(
-    engine: Engine, dialect: Dialect, settings: JdbcSinkSettings, name: TableName, mapping: Mapping
+    access: Access, dialect: Dialect, settings: JdbcSinkSettings, name: TableName, mapping: Mapping
 ) -> Table:
     if not settings.auto_create:
         raise TableNotFound(
             f"there is no table {name}",
-            where=engine.url.render_as_string(),
+            where=access.url,
             hint="create it, or set auto.create=true",
         )
     columns = tuple(column.name for column in mapping.key)
     wanted = Table(name, mapping.columns, columns)
     if not wanted.columns:
         raise TableUnfit(f"no columns are left for table {name}", hint="check fields.whitelist")
-    _run(engine, [dialect.create_table(wanted)])
-    with engine.connect() as connection:
+    _run(access, [dialect.create_table(wanted)])
+    with access.reading() as connection:
         return dialect.reflect(connection, name)
 
 
 def _widen(
-    engine: Engine, dialect: Dialect, settings: JdbcSinkSettings, table: Table, missing: Sequence[Column]
+    access: Access, dialect: Dialect, settings: JdbcSinkSettings, table: Table, missing: Sequence[Column]
 ) -> Table:
     names = ", ".join(column.name for column in missing)
     if not settings.auto_evolve:
@@ -75,13 +98,13 @@ def _widen(
             f"table {table.name} has no column {', '.join(required)}, and its rows would need a value",
             hint="make the field optional or give it a default in the schema, or add the column yourself",
         )
-    _run(engine, dialect.add_columns(table.name, missing))
-    with engine.connect() as connection:
+    _run(access, dialect.add_columns(table.name, missing))
+    with access.reading() as connection:
         return dialect.reflect(connection, table.name)
 
 
-def _run(engine: Engine, statements: Sequence[str]) -> None:
-    with engine.begin() as connection:
+def _run(access: Access, statements: Sequence[str]) -> None:
+    with access.changing(statements) as connection:
         for statement in statements:
             execute_plain(connection, statement)
 
