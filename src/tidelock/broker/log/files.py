@@ -36,8 +36,13 @@ class File(Protocol):
 class Files(Protocol):
     """Folders and files under one root; paths are relative to it, with `/` between names.
 
-    One thread owns it; another may meanwhile `sync` anything and `replace` files that the owner leaves alone.
+    One thread owns it; others may meanwhile `sync` anything and `replace` files that the owner leaves alone.
+
+    Attributes:
+        parallel_syncs: how many threads may `sync` at once and gain from it; 1 keeps them in order.
     """
+
+    parallel_syncs: int
 
     def open(self, path: str) -> File:
         """Open for appending, creating the file when it is absent; its folder must exist."""

@@ -2,8 +2,8 @@
 
 A flush has three steps. `begin_flush` (in the loop) writes down which files are dirty and up to which offset;
 `FlushJob.run` (in any thread) syncs them, and then the recovery points that follow from it; `end_flush` (in
-the loop) takes the result over. Between the first and the last step the loop appends on. When to flush is
-the shell's decision: at a roll always, before each acknowledgement (`group`), every so often (`interval`).
+the loop) takes the result over. Between the first and the last step the loop appends on. Many files are synced
+by several threads at once, which share the file system's commits. When to flush is the shell's decision: at a roll always, before each acknowledgement (`group`), every so often (`interval`).
 
 A sync that failed is never tried again: the kernel may have dropped the dirty pages, and a second call would
 report success for bytes that are gone. The partition goes offline instead.
@@ -13,11 +13,16 @@ May import checkpoints and the `Files` seam.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tidelock.broker.log.checkpoint import Mark, PartitionKey, write_marks
 from tidelock.broker.log.files import Files, replace
+
+# Below this many partitions the syncs follow each other: starting threads would take as long.
+PARTS_PER_THREAD = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +115,27 @@ class FlushJob:
 
     def run(self) -> None:
         """Sync everything; callable from another thread, touches nothing that the loop owns."""
-        for part in self.parts:
+        left = deque(self.parts)
+        threads = min(self.files.parallel_syncs, len(left) // PARTS_PER_THREAD)
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                for outcome in [pool.submit(self._sync, left) for _ in range(threads)]:
+                    outcome.result()
+        else:
+            self._sync(left)
+        if self.recovery_points is not None:
+            try:
+                self._write_checkpoint(self.recovery_points)
+            except OSError as error:
+                self.checkpoint_failure = error
+
+    def _sync(self, left: deque[Dirty]) -> None:
+        """Sync one partition after the other until none is left; several threads share the list."""
+        while left:
+            try:
+                part = left.popleft()
+            except IndexError:  # another thread was faster
+                return
             try:
                 part.sync(self.files)
             except OSError as error:
@@ -118,11 +143,6 @@ class FlushJob:
                 continue
             try:
                 part.write_resume(self.files)
-            except OSError as error:
-                self.checkpoint_failure = error
-        if self.recovery_points is not None:
-            try:
-                self._write_checkpoint(self.recovery_points)
             except OSError as error:
                 self.checkpoint_failure = error
 

@@ -77,6 +77,8 @@ class MemoryFile:
 class MemoryFiles:
     """Files that live in this object and forget what was not synced when told to crash."""
 
+    parallel_syncs = 1
+
     def __init__(self) -> None:
         self._files: dict[str, Stored] = {}
         self._folders: set[str] = {""}
