@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -41,6 +42,8 @@ class BrokerProcess:
         return self.process.pid
 
     def start(self) -> Self:
+        # As installed, with the modules compiled: else a start would measure Python's compiler.
+        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
         given = {"log.dirs": str(self.folder), "listeners": f"PLAINTEXT://{self.bootstrap}", **self.settings}
         with self.log.open("a") as errors:
             self.process = subprocess.Popen(
@@ -49,6 +52,7 @@ class BrokerProcess:
                     *(f"{key}={value}" for key, value in given.items()),
                 ],
                 cwd=ROOT,
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,

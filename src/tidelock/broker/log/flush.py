@@ -2,8 +2,9 @@
 
 A flush has three steps. `begin_flush` (in the loop) writes down which files are dirty and up to which offset;
 `FlushJob.run` (in any thread) syncs them, and then the recovery points that follow from it; `end_flush` (in
-the loop) takes the result over. Between the first and the last step the loop appends on. Many files are synced
-by several threads at once, which share the file system's commits. When to flush is the shell's decision: at a roll always, before each acknowledgement (`group`), every so often (`interval`).
+the loop) takes the result over. Between the first and the last step the loop appends on. Many files are
+synced by several threads at once, whose calls share the file system's commits. When to flush is the shell's
+decision: at a roll always, before each acknowledgement (`group`), every so often (`interval`).
 
 A sync that failed is never tried again: the kernel may have dropped the dirty pages, and a second call would
 report success for bytes that are gone. The partition goes offline instead.
