@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from tidelock.broker.group_settings import WITHOUT_SYNONYM, GroupSettings
 from tidelock.broker.log.settings import LogSettings
 from tidelock.broker.metadata import DynamicConfigs
 from tidelock.broker.settings import BROKER_SYNONYMS, COARSER, LONG_MAX, BrokerSettings, TopicSettings
@@ -41,13 +42,14 @@ _KAFKAS_TYPES = {
 
 
 class ConfigSource(enum.IntEnum):
-    """Where a value comes from, in the order of precedence."""
+    """Where a value comes from, the strongest first; a group's own comes before everything."""
 
     TOPIC = 1
     DYNAMIC_BROKER = 2
     DYNAMIC_DEFAULT_BROKER = 3
     STATIC_BROKER = 4
     DEFAULT = 5
+    GROUP = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +83,11 @@ class Config:
         """DescribeConfigs' number of the key's type."""
         key = self.key
         name = key.java_type
-        if name == "INT" and (key.name.endswith(".ms") or abs(key.default or 0) > 0x7FFFFFFF):
+        if (
+            name == "INT"
+            and key.name not in keys(GroupSettings)
+            and (key.name.endswith(".ms") or abs(key.default or 0) > 0x7FFFFFFF)
+        ):
             name = "LONG"
         return _TYPES[_KAFKAS_TYPES.get(key.name, name)]
 
@@ -101,7 +107,8 @@ def text(value: Any) -> str | None:
 
 
 _KEYS: dict[type[Settings], dict[str, Key]] = {
-    kind: {key.name: key for key in kind.describe()} for kind in (BrokerSettings, TopicSettings)
+    kind: {key.name: key for key in kind.describe()}
+    for kind in (BrokerSettings, TopicSettings, GroupSettings)
 }
 
 
@@ -117,13 +124,11 @@ def topic_configs(
     topic = effective(settings, dynamic, overrides)
     found = []
     for name, key in sorted(keys(TopicSettings).items()):
-        origins = []
-        if name in overrides:
-            origins.append(Origin(name, overrides[name], ConfigSource.TOPIC))
+        value = text(getattr(topic, key.attribute))
+        origins = [Origin(name, value, ConfigSource.TOPIC)] if name in overrides else []
         synonym = BROKER_SYNONYMS.get(name)
         if synonym is not None:
             origins += _broker_origins(settings, dynamic, synonym)
-        value = overrides.get(name, text(getattr(topic, key.attribute)))
         found.append(Config(key, value, tuple(origins)))
     return found
 
@@ -134,6 +139,23 @@ def broker_configs(settings: BrokerSettings, dynamic: DynamicConfigs) -> list[Co
     for name, key in sorted(keys(BrokerSettings).items()):
         origins = tuple(_broker_origins(settings, dynamic, name))
         found.append(Config(key, origins[0].value if origins else None, origins))
+    return found
+
+
+def group_configs(overrides: Mapping[str, str]) -> list[Config]:
+    """Every config of a group, in the order of names.
+
+    Source: Kafka `ConfigHelper.createGroupConfigEntry`; values as `ConfigDef` spells them.
+    """
+    typed = GroupSettings.parse(overrides)
+    found = []
+    for name, key in sorted(keys(GroupSettings).items()):
+        value = text(getattr(typed, key.attribute))
+        synonym = name if name in WITHOUT_SYNONYM else f"group.{name}"
+        origins = [Origin(synonym, text(key.default), ConfigSource.DEFAULT)]
+        if name in overrides:
+            origins.insert(0, Origin(name, value, ConfigSource.GROUP))
+        found.append(Config(key, value, tuple(origins)))
     return found
 
 

@@ -93,6 +93,15 @@ class BrokerConfigured:
 
 
 @dataclass(frozen=True, slots=True)
+class GroupConfigured:
+    """A group's config overrides, all of them; the group itself need not exist."""
+
+    KIND: ClassVar[str] = "group-configs"
+    name: str
+    configs: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class ProducerIdsReserved:
     """Producer ids below `end` may have been handed out."""
 
@@ -107,6 +116,7 @@ MetadataRecord: TypeAlias = (
     | TopicConfigured
     | TopicDeleted
     | BrokerConfigured
+    | GroupConfigured
     | ProducerIdsReserved
 )
 _KINDS: dict[str, type[MetadataRecord]] = {
@@ -118,6 +128,7 @@ _KINDS: dict[str, type[MetadataRecord]] = {
         TopicConfigured,
         TopicDeleted,
         BrokerConfigured,
+        GroupConfigured,
         ProducerIdsReserved,
     )
 }
@@ -154,6 +165,7 @@ class MetadataImage:
         self.topics: dict[str, Topic] = {}
         self.by_id: dict[bytes, Topic] = {}
         self.broker_configs = DynamicConfigs()
+        self.group_configs: dict[str, dict[str, str]] = {}
         self.producer_ids_end = 0
         self.epoch = 0
 
@@ -175,6 +187,10 @@ class MetadataImage:
             case BrokerConfigured(configs, own):
                 place = "own" if own else "default"
                 self.broker_configs = dataclasses.replace(self.broker_configs, **{place: dict(configs)})
+            case GroupConfigured(name, configs):
+                self.group_configs.pop(name, None)
+                if configs:
+                    self.group_configs[name] = dict(configs)
             case ProducerIdsReserved(end):
                 self.producer_ids_end = end
 
@@ -188,6 +204,8 @@ class MetadataImage:
             yield BrokerConfigured(dict(self.broker_configs.default))
         if self.broker_configs.own:
             yield BrokerConfigured(dict(self.broker_configs.own), own=True)
+        for name, configs in self.group_configs.items():
+            yield GroupConfigured(name, configs)
         if self.producer_ids_end:
             yield ProducerIdsReserved(self.producer_ids_end)
 

@@ -7,7 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.conformance.tools.described import BROKER, TOPIC, describe
+from tests.conformance.tools.described import BROKER, GROUP, TOPIC, describe
 from tests.conformance.tools.play import play
 from tests.engines.fetch import find
 from tests.engines.kafka import ApacheKafka
@@ -25,7 +25,11 @@ def main() -> int:
             found = list(play(engines, node.bootstrap, folder / "node" / "data", folder / "files"))
             configs = {
                 kind: describe(node.port, number, name)
-                for kind, number, name in (("topic", TOPIC, "words"), ("broker", BROKER, "1"))
+                for kind, number, name in (
+                    ("topic", TOPIC, "words"),
+                    ("broker", BROKER, "1"),
+                    ("group", GROUP, "nobody"),
+                )
             }
     ANSWERS.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     lines = (

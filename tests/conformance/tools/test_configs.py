@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tests.conformance.tools.described import BROKER, TOPIC, VERSION, plain
+from tests.conformance.tools.described import BROKER, GROUP, TOPIC, VERSION, plain
 from tests.conformance.tools.record import CONFIGS
 from tests.support.node import MemoryBroker
 from tidelock.protocol.messages.describe_configs import DescribeConfigsRequest, DescribeConfigsResource
@@ -81,6 +81,12 @@ def test_broker_configs() -> None:
     found = ours(BROKER, "1")
     assert set(found) - set(KAFKAS["broker"]) == OURS
     assert compared(found, KAFKAS["broker"]) == []
+
+
+def test_group_configs() -> None:
+    found = ours(GROUP, "nobody")
+    assert set(found) == set(KAFKAS["group"])
+    assert compared(found, KAFKAS["group"]) == []
 
 
 @pytest.mark.parametrize("names", [PLACES, EMBEDDED, LIKE_A_CLUSTER, READ_ONCE, ENGINE])

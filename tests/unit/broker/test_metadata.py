@@ -11,6 +11,7 @@ from tidelock.broker.metadata import (
     BrokerConfigured,
     ClusterNamed,
     CorruptMetadata,
+    GroupConfigured,
     MetadataImage,
     MetadataLog,
     MetadataRecord,
@@ -33,6 +34,9 @@ RECORDS: list[MetadataRecord] = [
     TopicDeleted("gone"),
     BrokerConfigured({"message.max.bytes": "5"}),
     BrokerConfigured({"message.max.bytes": "6"}, own=True),
+    GroupConfigured("g", {"share.isolation.level": "read_committed"}),
+    GroupConfigured("none", {"share.isolation.level": "read_committed"}),
+    GroupConfigured("none", {}),
     ProducerIdsReserved(1000),
 ]
 
@@ -47,7 +51,7 @@ def image_of(records: list[MetadataRecord]) -> MetadataImage:
 def content(image: MetadataImage) -> object:
     topics = {t.name: (t.topic_id, t.partitions, t.configs) for t in image.topics.values()}
     ids = {key: topic.name for key, topic in image.by_id.items()}
-    return image.cluster_id, topics, ids, image.broker_configs, image.producer_ids_end
+    return image.cluster_id, topics, ids, image.broker_configs, image.group_configs, image.producer_ids_end
 
 
 def test_records_are_read_back_as_they_were_written() -> None:

@@ -6,40 +6,47 @@ Whose configs can change, what is checked, and how it is stored.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from tidelock.broker import configs
-from tidelock.broker.apis.describe_configs import BROKER, TOPIC
-from tidelock.broker.metadata import BrokerConfigured
+from tidelock.broker.apis.describe_configs import BROKER, GROUP, TOPIC
+from tidelock.broker.configs import Config
+from tidelock.broker.group_settings import GroupSettings
+from tidelock.broker.metadata import BrokerConfigured, GroupConfigured
 from tidelock.broker.settings import DYNAMIC_BROKER_KEYS, BrokerSettings, TopicSettings
 from tidelock.broker.state import BrokerState
 from tidelock.config import Key, Settings
 from tidelock.protocol import error_codes as errors
 
+SETTINGS: Mapping[int, type[Settings]] = {TOPIC: TopicSettings, BROKER: BrokerSettings, GROUP: GroupSettings}
+
 
 class Resource:
-    """A topic or the broker, as something whose configs can be changed.
+    """A topic, a group or the broker, as something whose configs can be changed.
 
     Raises:
         UnknownTopicOrPartition: no such topic.
-        InvalidRequest: not a topic, nor this broker, nor the cluster-wide default ("").
+        InvalidRequest: no topic, nor a named group, nor this broker, nor the cluster-wide default ("").
     """
 
     def __init__(self, state: BrokerState, kind: int, name: str) -> None:
         self.state = state
+        self.kind = kind
         self.name = name
-        self.is_topic = kind == TOPIC
-        self.settings: type[Settings] = TopicSettings if self.is_topic else BrokerSettings
-        if self.is_topic:
-            topic = state.image.topics.get(name)
+        self.current = self._overrides()
+        self.settings = SETTINGS[kind]
+
+    def _overrides(self) -> Mapping[str, str]:
+        image, name = self.state.image, self.name
+        if self.kind == TOPIC:
+            topic = image.topics.get(name)
             if topic is None:
                 raise errors.UnknownTopicOrPartition(f"there is no topic {name!r}")
-            self.current: Mapping[str, str] = topic.configs
-        elif kind == BROKER and name in ("", str(state.settings.node_id)):
-            dynamic = state.image.broker_configs
-            self.current = dynamic.own if name else dynamic.default
-        else:
-            raise errors.InvalidRequest(f"resource type {kind} {name!r} has no configs here")
+            return topic.configs
+        if self.kind == BROKER and name in ("", str(self.state.settings.node_id)):
+            return image.broker_configs.own if name else image.broker_configs.default
+        if self.kind == GROUP and name:
+            return image.group_configs.get(name, {})
+        raise errors.InvalidRequest(f"resource type {self.kind} {name!r} has no configs here")
 
     def key(self, name: str) -> Key | None:
         """The description of a key."""
@@ -47,38 +54,49 @@ class Resource:
 
     def effective(self, name: str) -> str | None:
         """The value that holds now."""
-        dynamic = self.state.image.broker_configs
-        found: list[Any] = (
-            configs.topic_configs(self.state.settings, dynamic, self.current)
-            if self.is_topic
-            else configs.broker_configs(self.state.settings, dynamic)
-        )
-        return next((one.value for one in found if one.key.name == name), None)
+        return next((one.value for one in self._configs() if one.key.name == name), None)
+
+    def _configs(self) -> list[Config]:
+        settings, dynamic = self.state.settings, self.state.image.broker_configs
+        if self.kind == TOPIC:
+            return configs.topic_configs(settings, dynamic, self.current)
+        if self.kind == GROUP:
+            return configs.group_configs(self.current)
+        return configs.broker_configs(settings, dynamic)
 
     def change(self, wanted: Mapping[str, str | None], *, validate_only: bool) -> None:
         """Replace the resource's overrides.
 
         Raises:
             InvalidConfig: an unknown key or a bad value.
-            InvalidRequest: a broker key that only a restart can change, or a bad value of a broker key.
+            InvalidRequest: a null; a broker key that only a restart can change, or a bad value of one.
 
-        Source: Kafka `DynamicBrokerConfig.validate` (broker: InvalidRequest), `LogConfig.validate` (topic).
+        Source: Kafka `ConfigAdminManager.preprocess` (nulls), `DynamicBrokerConfig.validate` (broker:
+        InvalidRequest), `LogConfig.validate` (topic), `GroupConfig.validate`.
         """
+        nulls = sorted(name for name, value in wanted.items() if value is None)
+        if nulls:
+            raise errors.InvalidRequest(f"null is not a value for {', '.join(nulls)}")
         problem = configs.problem_of(self.settings, wanted)
         if problem is not None:
             known = all(self.key(name) for name in wanted)
-            kind = errors.InvalidConfig if self.is_topic or not known else errors.InvalidRequest
+            kind = errors.InvalidRequest if self.kind == BROKER and known else errors.InvalidConfig
             raise kind(problem)
-        fixed = sorted(set(wanted) - DYNAMIC_BROKER_KEYS) if not self.is_topic else []
+        fixed = sorted(set(wanted) - DYNAMIC_BROKER_KEYS) if self.kind == BROKER else []
         if fixed:
             raise errors.InvalidRequest(
                 f"{', '.join(fixed)}: read at the start only, not on a running broker"
             )
         if validate_only:
             return
-        values = {name: value for name, value in wanted.items() if value is not None}
-        if self.is_topic:
+        self._store({name: value for name, value in wanted.items() if value is not None})
+
+    def _store(self, values: dict[str, str]) -> None:
+        if self.kind == TOPIC:
             self.state.configure_topic(self.name, values)
+        elif self.kind == GROUP:
+            if values != self.current:
+                self.state.commit(GroupConfigured(self.name, values))
         else:
             self.state.commit(BrokerConfigured(values, own=bool(self.name)))
             self.state.configure_all()

@@ -1,8 +1,8 @@
 """DescribeConfigs (32), v1-4: every config of a topic or of the broker.
 
 With source and synonyms (KIP-226, KIP-569). Resource types: 2 topic, 4 broker (this broker's id, or "" for
-the cluster-wide dynamic ones). Others are refused with INVALID_REQUEST. v3 adds the type and, when asked
-for, the documentation.
+the cluster-wide dynamic ones), 32 group (KIP-848; whether it exists or not). Others are refused with
+INVALID_REQUEST. v3 adds the type and, when asked for, the documentation.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tidelock.protocol.messages.describe_configs import (
     DescribeConfigsSynonym,
 )
 
-TOPIC, BROKER = 2, 4
+TOPIC, BROKER, GROUP = 2, 4, 32
 
 
 def handle(state: BrokerState, request: DescribeConfigsRequest, call: Call) -> DescribeConfigsResponse:
@@ -64,6 +64,10 @@ def _configs_of(state: BrokerState, asked: DescribeConfigsResource) -> list[Conf
         if asked.resource_name != str(state.settings.node_id):
             raise errors.InvalidRequest(f"this is broker {state.settings.node_id}")
         return configs.broker_configs(state.settings, dynamic)
+    if asked.resource_type == GROUP:
+        if not asked.resource_name:
+            raise errors.InvalidRequest("a group's name must not be empty")
+        return configs.group_configs(state.image.group_configs.get(asked.resource_name, {}))
     raise errors.InvalidRequest(f"resource type {asked.resource_type} has no configs here")
 
 

@@ -56,13 +56,15 @@ def _apply(resource: Resource, change: AlterableConfig, wanted: dict[str, str | 
     name, operation = change.name, change.config_operation
     if operation == DELETE:
         wanted.pop(name, None)
+    elif change.value is None:
+        wanted[name] = None
     elif operation == SET:
         wanted[name] = change.value
     elif operation in (APPEND, SUBTRACT):
         key = resource.key(name)
         if key is None or key.java_type != "LIST":
             raise errors.InvalidConfig(f"{name}: is not a list, nothing can be appended or subtracted")
-        wanted[name] = _joined(resource.effective(name) or "", change.value or "", operation)
+        wanted[name] = _joined(resource.effective(name) or "", change.value, operation)
     else:
         raise errors.InvalidRequest(f"{operation} is not an operation")
 

@@ -100,7 +100,8 @@ def test_append_and_subtract(broker: MemoryBroker) -> None:
     ("changes", "code"),
     [
         ([("retention.ms", SET, "soon")], E.INVALID_CONFIG),
-        ([("retention.ms", SET, None)], E.INVALID_CONFIG),
+        ([("retention.ms", SET, None)], E.INVALID_REQUEST),
+        ([("cleanup.policy", APPEND, None)], E.INVALID_REQUEST),
         ([("no.such.key", SET, "1")], E.INVALID_CONFIG),
         ([("retention.ms", 9, "1")], E.INVALID_REQUEST),
         ([("retention.ms", SET, "1"), ("retention.ms", SET, "2")], E.INVALID_REQUEST),
