@@ -30,8 +30,8 @@ from sqlalchemy import inspect, text
 from sqlalchemy.engine import URL, Engine
 
 from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.sql import open_engine
 
@@ -133,7 +133,7 @@ def worker_properties(bootstrap: str) -> dict[str, str]:
 
 @pytest.mark.timeout(PATIENCE * 3)
 def test_every_record_is_there_once_whenever_the_task_is_killed(
-    kafka: ApacheKafka | BrokerProcess, any_database: URL, tmp_path: Path
+    kafka: Kafka, any_database: URL, tmp_path: Path
 ) -> None:
     if isinstance(kafka, ApacheKafka) and not IS_FULL:
         pytest.skip("on Apache Kafka from TIDELOCK_SINK_RECORDS=10000 on")
@@ -163,7 +163,7 @@ def test_every_record_is_there_once_whenever_the_task_is_killed(
 @pytest.mark.skipif(not IS_FULL, reason="the full size only: it waits for a session to time out")
 @pytest.mark.timeout(PATIENCE * 3)
 def test_a_paused_task_whose_partitions_were_taken_is_rejected(
-    kafka: ApacheKafka | BrokerProcess, any_database: URL, tmp_path: Path
+    kafka: Kafka, any_database: URL, tmp_path: Path
 ) -> None:
     """The zombie is stopped in the middle, its heir writes everything, and then the zombie goes on."""
     topic = f"orders-{uuid.uuid4().hex[:8]}"

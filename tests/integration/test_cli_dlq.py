@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.cli.main import main
 from tidelock.client import Outgoing, Producer
@@ -43,19 +43,19 @@ def sink_of(topic: str, letters: str, out: Path) -> dict[str, str]:
 
 
 def test_letters_are_listed_shown_and_sent_back_once(
-    tidelock_broker: BrokerProcess,
+    any_kafka: Kafka,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     topic, shell = f"orders-{uuid.uuid4().hex[:8]}", Shell(capsys)
     letters, out = f"{topic}-dlq", tmp_path / "out.txt"
-    with Producer(tidelock_broker.bootstrap, name="tests") as producer:
+    with Producer(any_kafka.bootstrap, name="tests") as producer:
         values = (GOOD, BAD, GOOD, BAD)
         producer.send_batch(topic, [Outgoing(b"k", value.encode(), [("own", b"h")]) for value in values])
     config = sink_of(topic, letters, out)
-    with Worker(tmp_path, {"bootstrap.servers": tidelock_broker.bootstrap}) as worker:
-        monkeypatch.setenv("TIDELOCK_BOOTSTRAP", tidelock_broker.bootstrap)
+    with Worker(tmp_path, {"bootstrap.servers": any_kafka.bootstrap}) as worker:
+        monkeypatch.setenv("TIDELOCK_BOOTSTRAP", any_kafka.bootstrap)
         monkeypatch.setenv("TIDELOCK_CONNECT_URL", worker.url)
         assert worker.request("PUT", f"/connectors/{topic}/config", config)[0] == 201
 
@@ -89,11 +89,11 @@ def test_letters_are_listed_shown_and_sent_back_once(
 
 
 def test_a_letter_that_names_no_topic_is_sent_only_where_the_user_says(
-    tidelock_broker: BrokerProcess, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    any_kafka: Kafka, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("TIDELOCK_BOOTSTRAP", tidelock_broker.bootstrap)
+    monkeypatch.setenv("TIDELOCK_BOOTSTRAP", any_kafka.bootstrap)
     topic, shell = f"letters-{uuid.uuid4().hex[:8]}", Shell(capsys)
-    with Producer(tidelock_broker.bootstrap, name="tests") as producer:
+    with Producer(any_kafka.bootstrap, name="tests") as producer:
         producer.send(topic, Outgoing(b"k", b"v"))
     assert main(["dlq", "replay", topic, "--yes"]) == 2
     assert "--to" in capsys.readouterr().err

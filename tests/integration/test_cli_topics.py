@@ -13,22 +13,12 @@ from typing import Any
 import pytest
 from confluent_kafka import Consumer
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.up import REAL, starter
 from tests.support.waiting import eventually
 from tidelock.cli.main import main
 
 
-@pytest.fixture(scope="module")
-def ours(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with starter(tmp_path_factory.mktemp("up")) as start:
-        yield start("broker", command=REAL).ready()["broker"]
-
-
-@pytest.fixture(params=["ours", pytest.param("apache_kafka", marks=pytest.mark.needs_kafka)])
-def broker(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    found: str | ApacheKafka = request.getfixturevalue(request.param)
-    bootstrap = found if isinstance(found, str) else found.bootstrap
+@pytest.fixture
+def broker(bootstrap: str, monkeypatch: pytest.MonkeyPatch) -> str:
     monkeypatch.setenv("TIDELOCK_BOOTSTRAP", bootstrap)
     return bootstrap
 

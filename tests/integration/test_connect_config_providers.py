@@ -4,9 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.config import ConfigError
 from tidelock.connect.runtime.config_providers import Providers, restored, without_values
@@ -75,7 +74,7 @@ def test_an_unknown_provider_class_is_refused() -> None:
 
 
 def test_rest_shows_references_only_and_changes_offsets_of_a_stopped_source(
-    kafka: ApacheKafka | BrokerProcess, tmp_path: Path
+    kafka: Kafka, tmp_path: Path
 ) -> None:
     lines, secrets = tmp_path / "in.txt", tmp_path / "secrets.properties"
     lines.write_text("one\ntwo\n")

@@ -11,8 +11,8 @@ import pytest
 
 from tests.engines.connect_distributed import distributed_properties
 from tests.integration.connect_cluster import get, lines_of, request, states, until
-from tests.support.broker import BrokerProcess
 from tests.support.connect import DistributedProcess
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.client import Admin, Consumer, TopicPartition
 
@@ -37,8 +37,8 @@ def sink(path: Path, topic: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def properties(tidelock_broker: BrokerProcess) -> dict[str, str]:
-    return distributed_properties(tidelock_broker.bootstrap, f"cluster-{os.getpid()}-{next(_numbers)}")
+def properties(any_kafka: Kafka) -> dict[str, str]:
+    return distributed_properties(any_kafka.bootstrap, f"cluster-{os.getpid()}-{next(_numbers)}")
 
 
 @pytest.fixture

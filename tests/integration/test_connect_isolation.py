@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 
 HOME = "tests.support.connectors"
@@ -26,9 +26,9 @@ log = logging.getLogger(__name__)
 
 
 @pytest.fixture
-def worker(tmp_path: Path, tidelock_broker: BrokerProcess) -> Iterator[Worker]:
+def worker(tmp_path: Path, any_kafka: Kafka) -> Iterator[Worker]:
     properties = {
-        "bootstrap.servers": tidelock_broker.bootstrap,
+        "bootstrap.servers": any_kafka.bootstrap,
         "key.converter": "StringConverter",
         "value.converter": "StringConverter",
         "task.shutdown.graceful.timeout.ms": "500",

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
+from tests.support.kafka import Kafka, MortalKafka, NewKafka
 from tidelock.client.group import GroupMember, GroupTimes
 from tidelock.client.wire import Cluster
 from tidelock.connect.distributed.group_protocol import (
@@ -121,23 +119,21 @@ async def join_share_and_leave(bootstrap: str, version: int) -> None:
 
 
 @pytest.mark.parametrize("version", [EAGER, SESSIONED])
-def test_workers_share_the_work_and_take_over_what_is_left(
-    kafka: ApacheKafka | BrokerProcess, version: int
-) -> None:
+def test_workers_share_the_work_and_take_over_what_is_left(kafka: Kafka, version: int) -> None:
     asyncio.run(join_share_and_leave(kafka.bootstrap, version))
 
 
-def test_workers_of_two_ages_meet_at_the_older_protocol(tidelock_broker: BrokerProcess) -> None:
+def test_workers_of_two_ages_meet_at_the_older_protocol(any_kafka: Kafka) -> None:
     async def story(bootstrap: str) -> None:
         async with worker(bootstrap, "ages", "new") as new, worker(bootstrap, "ages", "old", EAGER) as old:
             await until(lambda: is_shared(new, old))
             assert new.membership.version == EAGER
 
-    asyncio.run(story(tidelock_broker.bootstrap))
+    asyncio.run(story(any_kafka.bootstrap))
 
 
-def test_a_broker_that_bounces_costs_no_membership(tmp_path: Path) -> None:
-    async def story(broker: BrokerProcess) -> None:
+def test_a_broker_that_bounces_costs_no_membership(new_kafka: NewKafka) -> None:
+    async def story(broker: MortalKafka) -> None:
         async with worker(broker.bootstrap, "bounce", "one") as one:
             await until(lambda: one.running == WORK)
             generation = one.membership.generation
@@ -148,5 +144,5 @@ def test_a_broker_that_bounces_costs_no_membership(tmp_path: Path) -> None:
             assert one.membership.generation == generation
             assert not one.stopped
 
-    with BrokerProcess(tmp_path / "broker") as broker:
+    with new_kafka() as broker:
         asyncio.run(story(broker))

@@ -8,17 +8,17 @@ from typing import Any
 
 import pytest
 
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker, is_alive
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 
 HOME = "tests.support.connectors"
 
 
 @pytest.fixture
-def worker(tmp_path: Path, tidelock_broker: BrokerProcess) -> Iterator[Worker]:
+def worker(tmp_path: Path, any_kafka: Kafka) -> Iterator[Worker]:
     properties = {
-        "bootstrap.servers": tidelock_broker.bootstrap,
+        "bootstrap.servers": any_kafka.bootstrap,
         "value.converter": "StringConverter",
         "task.shutdown.graceful.timeout.ms": "500",
         "offset.flush.interval.ms": "300",

@@ -9,9 +9,8 @@ from pathlib import Path
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka, NewKafka
 from tests.support.waiting import eventually
 from tidelock.properties import load_properties
 
@@ -54,7 +53,7 @@ def make_topic(bootstrap: str, topic: str, *, partitions: int) -> None:
     admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
 
 
-def test_the_quick_start(kafka: ApacheKafka | BrokerProcess, tmp_path: Path) -> None:
+def test_the_quick_start(kafka: Kafka, tmp_path: Path) -> None:
     topic = f"connect-test-{uuid.uuid4().hex[:8]}"
     names = {}
     for name, text in (("worker", WORKER), ("source", SOURCE), ("sink", SINK)):
@@ -80,9 +79,7 @@ def test_the_quick_start(kafka: ApacheKafka | BrokerProcess, tmp_path: Path) -> 
     assert after.read_text() == whole  # nothing came twice, all in order
 
 
-def test_the_sql_sink_writes_each_record_once_over_kills(
-    kafka: ApacheKafka | BrokerProcess, tmp_path: Path
-) -> None:
+def test_the_sql_sink_writes_each_record_once_over_kills(kafka: Kafka, tmp_path: Path) -> None:
     topic, count, seed = f"orders-{uuid.uuid4().hex[:8]}", 20_000, random.randrange(1 << 30)
     schema = (
         '{"schema":{"type":"struct","fields":[{"type":"int32","field":"n"},{"type":"string","field":"text"}]},'
@@ -129,10 +126,10 @@ def test_the_sql_sink_writes_each_record_once_over_kills(
     assert found == (count, count, 0, count - 1), f"seed {seed}"
 
 
-def test_tasks_outlive_a_broker_that_is_killed_under_them(tmp_path: Path) -> None:
+def test_tasks_outlive_a_broker_that_is_killed_under_them(new_kafka: NewKafka, tmp_path: Path) -> None:
     before, after = tmp_path / "test.txt", tmp_path / "test.sink.txt"
     before.write_text("".join(f"{number}\n" for number in range(1000)))
-    with BrokerProcess(tmp_path / "broker") as broker:
+    with new_kafka() as broker:
         properties = {"bootstrap.servers": broker.bootstrap, "offset.flush.interval.ms": "500", **STRINGS}
         with Worker(tmp_path, properties) as worker:
             source = {"connector.class": "FileStreamSource", "file": str(before), "topic": "t"}

@@ -16,8 +16,8 @@ import pytest
 from tests.engines.connect_distributed import ConnectDistributed, distributed_properties
 from tests.engines.fetch import Engines
 from tests.integration.connect_cluster import get, request, states, until
-from tests.support.broker import BrokerProcess
 from tests.support.connect import DistributedProcess
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.client import Admin, Consumer, TopicPartition
 
@@ -82,9 +82,9 @@ def has_offsets(url: str, name: str, position: int) -> Callable[[], bool]:
 
 
 def test_a_jvm_worker_s_topics_are_continued_and_given_back(
-    engines: Engines, tidelock_broker: BrokerProcess, tmp_path: Path
+    engines: Engines, any_kafka: Kafka, tmp_path: Path
 ) -> None:
-    bootstrap = tidelock_broker.bootstrap
+    bootstrap = any_kafka.bootstrap
     group = f"takeover-{os.getpid()}"
     topic = Topic(bootstrap, f"{group}-lines")
     file, other = tmp_path / '파일 😀 "x".txt', tmp_path / "other.txt"
@@ -128,9 +128,9 @@ def test_a_jvm_worker_s_topics_are_continued_and_given_back(
 
 
 def test_jvm_and_our_workers_are_one_group_and_no_task_runs_twice(
-    engines: Engines, tidelock_broker: BrokerProcess, tmp_path: Path
+    engines: Engines, any_kafka: Kafka, tmp_path: Path
 ) -> None:
-    bootstrap = tidelock_broker.bootstrap
+    bootstrap = any_kafka.bootstrap
     group = f"mixed-{os.getpid()}"
     topic = Topic(bootstrap, f"{group}-lines")
     files = {f"c{number}": tmp_path / f"c{number}.txt" for number in range(CONNECTORS)}

@@ -7,12 +7,10 @@ import itertools
 import os
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
-from pathlib import Path
 
 import pytest
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
+from tests.support.kafka import Kafka, NewKafka
 from tidelock.client import Admin, Outgoing, Producer
 from tidelock.client.wire import Cluster
 from tidelock.connect.distributed.topic_log import TopicLog, TopicSpec
@@ -52,7 +50,7 @@ def run(story: Callable[[AsyncExitStack], Awaitable[None]]) -> None:
 
 
 def test_what_one_writes_another_reads_and_so_does_a_third_that_comes_later(
-    kafka: ApacheKafka | BrokerProcess,
+    kafka: Kafka,
 ) -> None:
     topic = name()
     written: Applied = [(b"status-task-c1-%d" % number, b"%d" % number) for number in range(40)]
@@ -74,7 +72,7 @@ def test_what_one_writes_another_reads_and_so_does_a_third_that_comes_later(
     assert Admin(kafka.bootstrap).describe_topic(topic).configs["cleanup.policy"] == "compact"
 
 
-def test_a_key_of_a_java_client_and_ours_share_a_partition(kafka: ApacheKafka | BrokerProcess) -> None:
+def test_a_key_of_a_java_client_and_ours_share_a_partition(kafka: Kafka) -> None:
     topic = name()
 
     async def story(stack: AsyncExitStack) -> None:
@@ -92,7 +90,7 @@ def test_a_key_of_a_java_client_and_ours_share_a_partition(kafka: ApacheKafka | 
     run(story)
 
 
-def test_a_broker_that_bounces_is_waited_for(tmp_path: Path) -> None:
+def test_a_broker_that_bounces_is_waited_for(new_kafka: NewKafka) -> None:
     async def story(stack: AsyncExitStack) -> None:
         log, applied = await opened(stack, broker.bootstrap, name())
         await log.send([(b"a", b"1")])
@@ -103,12 +101,12 @@ def test_a_broker_that_bounces_is_waited_for(tmp_path: Path) -> None:
         await log.read_to_end()
         assert list(dict.fromkeys(applied)) == [(b"a", b"1"), (b"a", b"2")]
 
-    with BrokerProcess(tmp_path / "broker") as broker:
+    with new_kafka() as broker:
         run(story)
 
 
 @pytest.mark.parametrize("compression", ["none", "zstd"])
-def test_aborted_transactions_are_left_out(kafka: ApacheKafka | BrokerProcess, compression: str) -> None:
+def test_aborted_transactions_are_left_out(kafka: Kafka, compression: str) -> None:
     from confluent_kafka import Producer as Library
 
     topic = name()

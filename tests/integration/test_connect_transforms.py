@@ -10,9 +10,8 @@ from typing import Any
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.connect.api import Record
 
@@ -43,9 +42,7 @@ def received(bootstrap: str, topic: str, count: int) -> list[Any]:
     return found
 
 
-def test_a_source_transforms_drops_and_routes_its_lines(
-    kafka: ApacheKafka | BrokerProcess, tmp_path: Path
-) -> None:
+def test_a_source_transforms_drops_and_routes_its_lines(kafka: Kafka, tmp_path: Path) -> None:
     topic = f"lines-{uuid.uuid4().hex[:8]}"
     (tmp_path / "in.txt").write_text("one\ntwo\nthree\n")
     source = {
@@ -122,7 +119,7 @@ def rows_in(database: Path) -> int:
 
 
 def test_bad_records_go_to_the_dead_letter_queue_and_the_others_to_the_table(
-    kafka: ApacheKafka | BrokerProcess, tmp_path: Path
+    kafka: Kafka, tmp_path: Path
 ) -> None:
     topic, dead = f"t-{uuid.uuid4().hex[:8]}", f"dead-{uuid.uuid4().hex[:8]}"
     producer = Producer({"bootstrap.servers": kafka.bootstrap})

@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from kafka_connect import KafkaConnect
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker, is_alive
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 from tidelock.client import Admin
 from tidelock.errors import TidelockError
@@ -26,7 +25,7 @@ def name() -> str:
 
 
 @pytest.fixture
-def properties(kafka: ApacheKafka | BrokerProcess) -> dict[str, str]:
+def properties(kafka: Kafka) -> dict[str, str]:
     return {
         "bootstrap.servers": kafka.bootstrap,
         "key.converter": STRING,

@@ -12,9 +12,8 @@ from pathlib import Path
 
 from confluent_kafka import Consumer, TopicPartition
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
+from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
 
 KILLS = int(os.environ.get("TIDELOCK_SOURCE_KILLS", "3"))
@@ -69,7 +68,7 @@ def committed(bootstrap: str, topic: str, count: int) -> list[str]:
     return found
 
 
-def test_every_line_is_seen_once_over_kills(kafka: ApacheKafka | BrokerProcess, tmp_path: Path) -> None:
+def test_every_line_is_seen_once_over_kills(kafka: Kafka, tmp_path: Path) -> None:
     draw = random.Random(SEED)
     name = f"lines-{uuid.uuid4().hex[:8]}"
     path = tmp_path / "in.txt"
@@ -90,7 +89,7 @@ def test_every_line_is_seen_once_over_kills(kafka: ApacheKafka | BrokerProcess, 
         assert committed(kafka.bootstrap, name, LINES) == lines, f"seed {SEED}"
 
 
-def test_a_zombie_is_fenced_and_adds_nothing(kafka: ApacheKafka | BrokerProcess, tmp_path: Path) -> None:
+def test_a_zombie_is_fenced_and_adds_nothing(kafka: Kafka, tmp_path: Path) -> None:
     name = f"lines-{uuid.uuid4().hex[:8]}"
     path = tmp_path / "in.txt"
     first, second = [f"a{number}" for number in range(50)], [f"b{number}" for number in range(50)]

@@ -1,13 +1,12 @@
 """The relay's log on a real broker: what it says of a topic while the broker dies, and of one made anew."""
 
 import threading
-from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import URL
 
-from tests.support.broker import BrokerProcess
 from tests.support.databases import Databases
+from tests.support.kafka import MortalKafka, NewKafka
 from tidelock.client import Admin, TopicPartition
 from tidelock.errors import TidelockError
 from tidelock.sql import open_engine
@@ -19,16 +18,16 @@ ROWS = [OutboxRow(number, "orders", b"k%d" % number, b"v", {}, 0) for number in 
 QUICK = RelaySettings(poll=0.02, first_pause=0.05, longest_pause=0.2)
 
 
-def restart(broker: BrokerProcess, delay: float) -> None:
+def restart(broker: MortalKafka, delay: float) -> None:
     threading.Event().wait(delay)
     broker.kill()
     threading.Event().wait(0.2)  # a client that looks for the broker takes its port for a moment
     broker.start()
 
 
-def test_a_dying_broker_never_looks_like_an_absent_topic(tmp_path: Path) -> None:
+def test_a_dying_broker_never_looks_like_an_absent_topic(new_kafka: NewKafka) -> None:
     """`NO_TOPIC` there would make a successor publish anew what its predecessor has published."""
-    with BrokerProcess(tmp_path / "broker") as broker:
+    with new_kafka() as broker:
         log = KafkaLog(broker.bootstrap)
         log.append(ROWS, "mine", go_on=lambda: True)
         first = log.ends("orders")
@@ -51,9 +50,9 @@ def test_a_dying_broker_never_looks_like_an_absent_topic(tmp_path: Path) -> None
     assert [answer for answer in told if answer != first] == []
 
 
-def test_only_the_broker_says_that_there_is_no_topic(tmp_path: Path) -> None:
+def test_only_the_broker_says_that_there_is_no_topic(new_kafka: NewKafka) -> None:
     pauses: list[float] = []
-    with BrokerProcess(tmp_path / "broker") as broker:
+    with new_kafka() as broker:
         log = KafkaLog(broker.bootstrap, sleep=pauses.append)
         assert log.ends("orders") == NO_TOPIC
         assert pauses == []
@@ -64,12 +63,12 @@ def test_only_the_broker_says_that_there_is_no_topic(tmp_path: Path) -> None:
 
 @pytest.mark.timeout(60)
 def test_rows_published_to_a_topic_that_was_made_anew_are_found(
-    database_url: Databases, tmp_path: Path
+    database_url: Databases, new_kafka: NewKafka
 ) -> None:
     """It has grown past the old one's stored ends when the relay dies before it deletes its rows."""
     url: URL = database_url("sqlite")
     engine = open_engine(url, writer=True)
-    with BrokerProcess(tmp_path / "broker", {"num.partitions": "1"}) as broker:
+    with new_kafka({"num.partitions": "1"}) as broker:
         with engine.begin() as tx:
             Outbox().create_table(tx)
             Outbox().add(tx, topic="orders", key="k", value={"n": 0})

@@ -8,38 +8,21 @@ import subprocess
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 from confluent_kafka import OFFSET_BEGINNING, Consumer, TopicPartition
 from sqlalchemy.engine import URL, Connection, Engine
 
-from tests.engines.kafka import ApacheKafka
-from tests.support.broker import BrokerProcess
 from tests.support.databases import Databases
+from tests.support.kafka import Kafka, NewKafka
 from tests.support.waiting import eventually
 from tidelock.sql import open_engine
 from tidelock.sync import Outbox, Relay, RelaySettings
 
 QUICK = RelaySettings(poll=0.02, first_pause=0.05, longest_pause=0.2)
 KEYS = 20
-
-
-@pytest.fixture(scope="module")
-def our_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with BrokerProcess(tmp_path_factory.mktemp("broker") / "data") as broker:
-        yield broker.bootstrap
-
-
-@pytest.fixture(params=["ours", pytest.param("apache", marks=pytest.mark.needs_kafka)])
-def bootstrap(request: pytest.FixtureRequest) -> str:
-    if request.param == "ours":
-        return str(request.getfixturevalue("our_broker"))
-    kafka: ApacheKafka = request.getfixturevalue("apache_kafka")
-    return kafka.bootstrap
 
 
 def records(bootstrap: str, topic: str) -> list[tuple[str, dict[str, int]]]:
@@ -147,13 +130,13 @@ def seconds(duration: float) -> None:
 @pytest.mark.needs_db
 @pytest.mark.parametrize("kind", ["postgresql", "mysql"])
 def test_eight_writers_with_late_commits_lose_nothing(
-    kind: str, database_url: Databases, our_broker: str
+    kind: str, database_url: Databases, any_kafka: Kafka
 ) -> None:
     engine = open_engine(database_url(kind), pool_size=10)
     prepare(engine)
     topic = f"dual-{kind}"
     load = Load(engine, topic)
-    relay = Relay(engine, our_broker, settings=QUICK)
+    relay = Relay(engine, any_kafka.bootstrap, settings=QUICK)
     relay.start()
     load.start(8)
     seconds(2)
@@ -162,7 +145,7 @@ def test_eight_writers_with_late_commits_lose_nothing(
     relay.stop()
     assert total > 500
     assert relay.status.published == total
-    check_order(records(our_broker, topic), load.written)
+    check_order(records(any_kafka.bootstrap, topic), load.written)
     engine.dispose()
 
 
@@ -230,7 +213,7 @@ def test_a_killed_relay_repeats_and_loses_nothing(any_database: URL, bootstrap: 
     engine.dispose()
 
 
-def test_a_broker_that_is_away_is_waited_for(any_database: URL, our_broker: str) -> None:
+def test_a_broker_that_is_away_is_waited_for(any_database: URL, any_kafka: Kafka) -> None:
     engine = open_engine(any_database)
     prepare(engine)
     topic = f"away-{engine.dialect.name}"
@@ -241,18 +224,18 @@ def test_a_broker_that_is_away_is_waited_for(any_database: URL, our_broker: str)
     assert relay.status.state in ("stopped", "retrying")
     relay.stop()
     assert relay.lag() == 100
-    relay = Relay(engine, our_broker, settings=QUICK)
+    relay = Relay(engine, any_kafka.bootstrap, settings=QUICK)
     relay.start()
     assert relay.until_caught_up(15)
     relay.stop()
-    expect(our_broker, topic, 100)
+    expect(any_kafka.bootstrap, topic, 100)
     engine.dispose()
 
 
-def test_one_relay_at_a_time(any_database: URL, our_broker: str) -> None:
+def test_one_relay_at_a_time(any_database: URL, any_kafka: Kafka) -> None:
     engine = open_engine(any_database)
     prepare(engine)
-    first, second = (Relay(engine, our_broker, settings=QUICK) for _ in range(2))
+    first, second = (Relay(engine, any_kafka.bootstrap, settings=QUICK) for _ in range(2))
     first.start()
     eventually(lambda: first.status.state == "running")
     second.start()
@@ -263,39 +246,28 @@ def test_one_relay_at_a_time(any_database: URL, our_broker: str) -> None:
     fill(engine, topic, 0, 40)
     assert second.until_caught_up(10)
     second.stop()
-    expect(our_broker, topic, 40)
+    expect(any_kafka.bootstrap, topic, 40)
     engine.dispose()
 
 
-@pytest.fixture(params=["ours", pytest.param("apache", marks=pytest.mark.needs_kafka)])
-def mortal_broker(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[BrokerProcess | ApacheKafka]:
-    if request.param == "ours":
-        with BrokerProcess(tmp_path / "broker") as broker:
-            yield broker
-    else:
-        with ApacheKafka(request.getfixturevalue("engines"), tmp_path / "kafka") as kafka:
-            yield kafka
-
-
 @pytest.mark.timeout(180)
-def test_a_killed_broker_is_caught_up_with(
-    database_url: Databases, mortal_broker: BrokerProcess | ApacheKafka
-) -> None:
+def test_a_killed_broker_is_caught_up_with(database_url: Databases, new_kafka: NewKafka) -> None:
     """kill -9 of the broker while batches are on the way; it comes back with its data on the same port."""
     engine = open_engine(database_url("sqlite"))
     prepare(engine)
-    relay = Relay(engine, mortal_broker.bootstrap, settings=QUICK)
-    relay.start()
-    total = 0
-    for _ in range(3):
-        fill(engine, "orders", total, 2000)
-        eventually(lambda: relay.lag() < 1500, 30, interval=0.002)
-        mortal_broker.kill()
-        fill(engine, "orders", total + 2000, 1000)
-        total += 3000
-        mortal_broker.start()
-        eventually(lambda: relay.lag() < 500, 60)
-    assert relay.until_caught_up(60)
-    relay.stop()
-    expect(mortal_broker.bootstrap, "orders", total)
+    with new_kafka() as broker:
+        relay = Relay(engine, broker.bootstrap, settings=QUICK)
+        relay.start()
+        total = 0
+        for _ in range(3):
+            fill(engine, "orders", total, 2000)
+            eventually(lambda: relay.lag() < 1500, 30, interval=0.002)
+            broker.kill()
+            fill(engine, "orders", total + 2000, 1000)
+            total += 3000
+            broker.start()
+            eventually(lambda: relay.lag() < 500, 60)
+        assert relay.until_caught_up(60)
+        relay.stop()
+        expect(broker.bootstrap, "orders", total)
     engine.dispose()

@@ -11,9 +11,9 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.engine import URL, Engine
 
-from tests.support.broker import BrokerProcess
 from tests.support.connect import Worker
 from tests.support.databases import Databases
+from tests.support.kafka import NewKafka
 from tests.support.waiting import eventually
 from tidelock.connect.api import Schema
 from tidelock.sql import open_engine
@@ -114,9 +114,9 @@ WORKER = {
 
 @pytest.mark.timeout(240)
 def test_two_halves_become_one_whole_under_kills(
-    any_database: URL, database_url: Databases, tmp_path: Path
+    any_database: URL, database_url: Databases, new_kafka: NewKafka, tmp_path: Path
 ) -> None:
-    with BrokerProcess(tmp_path / "broker") as broker:
+    with new_kafka() as broker:
         services = [Service(database_url("sqlite"), number, broker.bootstrap) for number in (1, 2)]
         threads = [threading.Thread(target=service.place_orders) for service in services]
         for service, thread in zip(services, threads, strict=True):

@@ -9,7 +9,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from tests.integration.broker.test_confluent_kafka import consumer
-from tests.support.broker import BrokerProcess
+from tests.support.kafka import NewKafka
 from tests.support.waiting import eventually
 
 CONFIGS = {"cleanup.policy": "compact", "segment.bytes": "200000", "min.cleanable.dirty.ratio": "0.1"}
@@ -35,8 +35,8 @@ def table_of(bootstrap: str, topic: str, group: str) -> dict[bytes, bytes]:
     return table
 
 
-def test_the_last_value_of_each_key_stays_and_the_log_shrinks(tmp_path: Path) -> None:
-    with BrokerProcess(tmp_path / "data", {"log.cleaner.backoff.ms": "100"}) as broker:
+def test_the_last_value_of_each_key_stays_and_the_log_shrinks(new_kafka: NewKafka, tmp_path: Path) -> None:
+    with new_kafka({"log.cleaner.backoff.ms": "100"}) as broker:
         admin = AdminClient({"bootstrap.servers": broker.bootstrap, "log_level": 0})
         admin.create_topics([NewTopic("table", 1, 1, config=CONFIGS)])["table"].result(10)
         producer = Producer(

@@ -12,6 +12,7 @@ import pytest
 
 from tests.integration.broker.test_confluent_kafka import consumer, create, produce, take
 from tests.support.broker import BrokerProcess
+from tests.support.kafka import Kafka
 from tests.support.node import fetch_request, produce_request
 from tests.support.waiting import eventually
 from tidelock.protocol.frame import encode_request, read_response_header
@@ -23,8 +24,9 @@ CLOSED = b""
 
 
 @contextmanager
-def connected(broker: BrokerProcess) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", broker.port), timeout=10) as sock:
+def connected(broker: Kafka) -> Iterator[socket.socket]:
+    host, _, port = broker.bootstrap.rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as sock:
         yield sock
 
 
@@ -53,7 +55,7 @@ def resident_bytes(pid: int) -> int:
     return int(fields[1]) * 4096
 
 
-def works(broker: BrokerProcess, unique: Unique) -> None:
+def works(broker: Kafka, unique: Unique) -> None:
     topic = unique("alive")
     produce(broker.bootstrap, topic, [b"x"] * 10)
     with consumer(broker.bootstrap, unique("g")) as found:
@@ -77,16 +79,16 @@ GARBAGE = {
 
 
 @pytest.mark.parametrize("garbage", GARBAGE.values(), ids=GARBAGE.keys())
-def test_garbage_ends_its_own_connection(shared_broker: BrokerProcess, garbage: bytes) -> None:
-    with connected(shared_broker) as other, connected(shared_broker) as bad:
+def test_garbage_ends_its_own_connection(any_kafka: Kafka, garbage: bytes) -> None:
+    with connected(any_kafka) as other, connected(any_kafka) as bad:
         bad.sendall(garbage)
         assert is_closed(bad)
         other.sendall(encode_request(MetadataRequest(topics=[]), 5, 7))
         assert frame_of(other)[:4] == struct.pack(">i", 7)
 
 
-def test_an_unknown_version_of_api_versions_is_answered(shared_broker: BrokerProcess) -> None:
-    with connected(shared_broker) as sock:
+def test_an_unknown_version_of_api_versions_is_answered(any_kafka: Kafka) -> None:
+    with connected(any_kafka) as sock:
         sock.sendall(struct.pack(">ihhih", 10, 18, 77, 5, -1))
         raw = frame_of(sock)
         correlation_id, pos = read_response_header(raw, 18, 0)
@@ -99,9 +101,9 @@ def test_an_unknown_version_of_api_versions_is_answered(shared_broker: BrokerPro
         assert frame_of(sock)[:4] == struct.pack(">i", 6)
 
 
-def test_requests_in_pieces_and_many_in_one_piece(shared_broker: BrokerProcess) -> None:
+def test_requests_in_pieces_and_many_in_one_piece(any_kafka: Kafka) -> None:
     request = bytes(encode_request(MetadataRequest(topics=[]), 9, 1))
-    with connected(shared_broker) as sock:
+    with connected(any_kafka) as sock:
         for byte in request:
             sock.sendall(bytes([byte]))
         assert frame_of(sock)[:4] == struct.pack(">i", 1)
@@ -110,23 +112,25 @@ def test_requests_in_pieces_and_many_in_one_piece(shared_broker: BrokerProcess) 
             assert frame_of(sock)[:4] == struct.pack(">i", 1)
 
 
-def test_a_big_frame_takes_memory_only_as_it_arrives(shared_broker: BrokerProcess, unique: Unique) -> None:
-    before = resident_bytes(shared_broker.pid)
+@pytest.mark.needs_tidelock("it measures its memory")
+def test_a_big_frame_takes_memory_only_as_it_arrives(our_broker: BrokerProcess, unique: Unique) -> None:
+    before = resident_bytes(our_broker.pid)
     with suppress(ConnectionError):
-        socks = [socket.create_connection(("127.0.0.1", shared_broker.port)) for _ in range(50)]
+        socks = [socket.create_connection(("127.0.0.1", our_broker.port)) for _ in range(50)]
         for sock in socks:
             sock.sendall(struct.pack(">i", 100_000_000) + b"x" * 1000)
-        works(shared_broker, unique)
-        assert resident_bytes(shared_broker.pid) - before < 100 << 20
+        works(our_broker, unique)
+        assert resident_bytes(our_broker.pid) - before < 100 << 20
         for sock in socks:
             sock.close()
 
 
-def test_a_client_that_does_not_read_costs_itself_only(shared_broker: BrokerProcess, unique: Unique) -> None:
+@pytest.mark.needs_tidelock("it measures its memory")
+def test_a_client_that_does_not_read_costs_itself_only(our_broker: BrokerProcess, unique: Unique) -> None:
     topic = unique("slow")
-    produce(shared_broker.bootstrap, topic, [b"x" * 100_000] * 200, **{"linger.ms": 50})
-    before = resident_bytes(shared_broker.pid)
-    with connected(shared_broker) as slow:
+    produce(our_broker.bootstrap, topic, [b"x" * 100_000] * 200, **{"linger.ms": 50})
+    before = resident_bytes(our_broker.pid)
+    with connected(our_broker) as slow:
         slow.settimeout(0.5)
         for partition in range(4):
             request = encode_request(
@@ -138,39 +142,40 @@ def test_a_client_that_does_not_read_costs_itself_only(shared_broker: BrokerProc
             )
             with suppress(TimeoutError):
                 slow.sendall(bytes(request) * 2000)
-        works(shared_broker, unique)
-        assert resident_bytes(shared_broker.pid) - before < 150 << 20
-    works(shared_broker, unique)
+        works(our_broker, unique)
+        assert resident_bytes(our_broker.pid) - before < 150 << 20
+    works(our_broker, unique)
 
 
-def test_clients_that_vanish_while_they_wait(shared_broker: BrokerProcess, unique: Unique) -> None:
+def test_clients_that_vanish_while_they_wait(any_kafka: Kafka, unique: Unique) -> None:
     topic = unique("gone")
-    create(shared_broker.bootstrap, topic)
-    produce(shared_broker.bootstrap, topic, [b"x"])
+    create(any_kafka.bootstrap, topic)
+    produce(any_kafka.bootstrap, topic, [b"x"])
     for _ in range(20):
-        with connected(shared_broker) as sock:
+        with connected(any_kafka) as sock:
             sock.sendall(encode_request(fetch_request(topic, 1, max_wait_ms=60_000), 4, 1))
-    with connected(shared_broker) as sock:
+    with connected(any_kafka) as sock:
         sock.sendall(encode_request(fetch_request(topic, 1, max_wait_ms=60_000), 4, 1))
         sock.shutdown(socket.SHUT_WR)
         assert is_closed(sock)
-    works(shared_broker, unique)
+    works(any_kafka, unique)
 
 
-def test_a_failed_produce_without_acks_ends_the_connection(shared_broker: BrokerProcess) -> None:
-    with connected(shared_broker) as sock:
+def test_a_failed_produce_without_acks_ends_the_connection(any_kafka: Kafka) -> None:
+    with connected(any_kafka) as sock:
         sock.sendall(encode_request(produce_request("no such topic", b"", acks=0), 8, 1))
         assert is_closed(sock)
 
 
-def test_many_idle_connections(shared_broker: BrokerProcess, unique: Unique) -> None:
-    before = resident_bytes(shared_broker.pid)
-    socks = [socket.create_connection(("127.0.0.1", shared_broker.port)) for _ in range(400)]
+@pytest.mark.needs_tidelock("it measures its memory")
+def test_many_idle_connections(our_broker: BrokerProcess, unique: Unique) -> None:
+    before = resident_bytes(our_broker.pid)
+    socks = [socket.create_connection(("127.0.0.1", our_broker.port)) for _ in range(400)]
     for sock in socks:
         sock.sendall(b"\0\0\0\x20")
-    works(shared_broker, unique)
-    assert resident_bytes(shared_broker.pid) - before < 64 << 20
+    works(our_broker, unique)
+    assert resident_bytes(our_broker.pid) - before < 64 << 20
     for sock in socks:
         sock.close()
-    eventually(lambda: len(list(Path(f"/proc/{shared_broker.pid}/fd").iterdir())) < 200)
-    works(shared_broker, unique)
+    eventually(lambda: len(list(Path(f"/proc/{our_broker.pid}/fd").iterdir())) < 200)
+    works(our_broker, unique)

@@ -8,6 +8,8 @@ from collections.abc import Callable
 
 import pytest
 
+from tests.support.broker import BrokerProcess
+
 Unique = Callable[[str], str]
 
 
@@ -31,10 +33,10 @@ def test_produce_and_consume(bootstrap: str, unique: Unique, codec: str) -> None
     assert found.splitlines() == lines
 
 
-def test_an_old_client_still_compresses(shared_broker: object, unique: Unique) -> None:
+@pytest.mark.needs_tidelock("it looks into its folder")
+def test_an_old_client_still_compresses(our_broker: BrokerProcess, unique: Unique) -> None:
     """It does only while Produce is advertised from version 0 (KAFKA-18659)."""
-    bootstrap = shared_broker.bootstrap  # type: ignore[attr-defined]  # a BrokerProcess
-    folder = shared_broker.folder  # type: ignore[attr-defined]  # a BrokerProcess
+    bootstrap, folder = our_broker.bootstrap, our_broker.folder
     topic = unique("kcat-size")
     kcat("-b", bootstrap, "-P", "-t", topic, "-p", "0", "-z", "gzip", given=("x" * 1000 + "\n") * 500)
     assert (folder / f"{topic}-0" / "00000000000000000000.log").stat().st_size < 50_000

@@ -10,9 +10,11 @@ from confluent_kafka import Producer, TopicPartition
 
 from tests.integration.broker.test_confluent_kafka import consumer, create, produce, take
 from tests.support.broker import BrokerProcess
+from tests.support.kafka import NewKafka
 from tests.support.waiting import eventually
 
 
+@pytest.mark.needs_tidelock("the flush policies are its own")
 @pytest.mark.parametrize("policy", ["os", "group", "interval"])
 def test_what_was_acknowledged_survives_sigkill_under_load(tmp_path: Path, policy: str) -> None:
     acknowledged: list[bytes] = []
@@ -63,8 +65,8 @@ def kill_in_flight(broker: BrokerProcess, producer: Producer, acknowledged: list
     broker.start()
 
 
-def test_a_group_and_its_positions_survive_sigkill(tmp_path: Path) -> None:
-    with BrokerProcess(tmp_path / "data") as broker:
+def test_a_group_and_its_positions_survive_sigkill(new_kafka: NewKafka) -> None:
+    with new_kafka() as broker:
         create(broker.bootstrap, "t")
         produce(broker.bootstrap, "t", [str(n).encode() for n in range(50)])
         with consumer(broker.bootstrap, "g") as found:
@@ -83,6 +85,7 @@ def test_a_group_and_its_positions_survive_sigkill(tmp_path: Path) -> None:
             assert position.offset == 51
 
 
+@pytest.mark.needs_tidelock("the words are its own")
 def test_a_second_broker_on_the_same_folder_is_refused(tmp_path: Path) -> None:
     with BrokerProcess(tmp_path / "data"):
         other = BrokerProcess(tmp_path / "data")

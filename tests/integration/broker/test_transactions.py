@@ -185,6 +185,7 @@ def check(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker
         assert mine == sorted(mine)
 
 
+@pytest.mark.needs_tidelock("Apache Kafka is the control, below")
 @pytest.mark.parametrize("policy", ["os", "group"])
 def test_exactly_once_while_program_and_broker_are_killed(tmp_path: Path, policy: str) -> None:
     with BrokerProcess(tmp_path / "data", {"tidelock.flush.policy": policy}) as broker:
@@ -196,6 +197,7 @@ def test_exactly_once_while_program_and_broker_are_killed(tmp_path: Path, policy
         check(broker.bootstrap, ("in", "out"), Program(broker.bootstrap, "in", "out"), kill)
 
 
+@pytest.mark.needs_tidelock("Apache Kafka is the control, below")
 @pytest.mark.needs_kafka
 def test_exactly_once_with_kafkas_own_program(tmp_path: Path, engines: Engines) -> None:
     with BrokerProcess(tmp_path / "data") as broker:
@@ -208,6 +210,7 @@ def test_exactly_once_with_kafkas_own_program(tmp_path: Path, engines: Engines) 
         check(broker.bootstrap, ("in", "out"), program, kill)
 
 
+@pytest.mark.needs_tidelock("Apache Kafka is the control, below")
 @pytest.mark.needs_kafka
 def test_exactly_once_with_the_java_client(tmp_path: Path, engines: Engines) -> None:
     with BrokerProcess(tmp_path / "data") as broker:

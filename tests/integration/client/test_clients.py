@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.support.broker import BrokerProcess
+from tests.support.kafka import NewKafka
 from tests.support.waiting import eventually
 from tidelock.client import (
     Admin,
@@ -264,10 +263,10 @@ def test_a_consumer_without_a_group_does_not_commit(bootstrap: str) -> None:
 
 
 def test_a_broker_that_dies_is_waited_for_and_then_told(
-    tmp_path: Path, unique: Unique, capfd: pytest.CaptureFixture[str]
+    new_kafka: NewKafka, unique: Unique, capfd: pytest.CaptureFixture[str]
 ) -> None:
     topic = unique("dying")
-    with BrokerProcess(tmp_path / "data") as broker:
+    with new_kafka() as broker:
         Admin(broker.bootstrap).create_topic(topic, 1)
         producer = Producer(broker.bootstrap)
         producer.send(topic, Outgoing(None, b"before"))
@@ -289,8 +288,8 @@ def test_a_broker_that_dies_is_waited_for_and_then_told(
     assert capfd.readouterr().err == ""
 
 
-def test_the_first_record_that_is_lost_is_raised(tmp_path: Path, unique: Unique) -> None:
-    with BrokerProcess(tmp_path / "data") as broker:
+def test_the_first_record_that_is_lost_is_raised(new_kafka: NewKafka, unique: Unique) -> None:
+    with new_kafka() as broker:
         Admin(broker.bootstrap).create_topic(unique("lost"), 1)
         producer = Producer({"bootstrap.servers": broker.bootstrap, "delivery.timeout.ms": "500"})
         broker.kill()
