@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
-from tidelock.client.errors import translated
+from tidelock.client.errors import DamagedRecords, translated
 from tidelock.client.library import load, make, somebody_listens, translating
 from tidelock.client.model import Message, TopicPartition
 from tidelock.client.settings import ClientSettings, settings_of
@@ -31,6 +31,7 @@ PATIENCE = 60.0
 _NO_GROUP = "tidelock-reader"  # librdkafka wants a name; partitions assigned by hand join no group
 _DEFAULTS = {
     "auto.offset.reset": "earliest",
+    "check.crcs": "true",  # Java's default: what a disk has changed is not taken for what was sent
     "fetch.wait.max.ms": "100",
     "topic.metadata.refresh.interval.ms": "5000",
 }
@@ -50,6 +51,8 @@ _FINAL = frozenset(
         "INVALID_GROUP_ID",
     )
 )
+# librdkafka goes on behind a damaged batch, and for ever asks again for one that the broker cannot read.
+_DAMAGED = frozenset(("INVALID_MSG", "_BAD_MSG", "_BAD_COMPRESSION"))
 _UNKNOWN = frozenset(("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"))
 
 Partitions = Sequence[TopicPartition]
@@ -276,6 +279,12 @@ class Consumer:
         name = error.name()
         if name == "_PARTITION_EOF":
             self.at_end.add(TopicPartition(message.topic(), message.partition()))
+        elif name in _DAMAGED:
+            raise DamagedRecords(
+                f"the records from offset {message.offset()} on are damaged: {error.str()}",
+                where=f"{message.topic()}-{message.partition()}",
+                hint="restore them on the broker, or move the group past them: tidelock group reset",
+            )
         elif error.fatal() or name in _FINAL or (name in _UNKNOWN and not self._is_subscribed):
             place = f"topic {message.topic()}" if message.topic() else self.settings.bootstrap
             raise translated(error, place)

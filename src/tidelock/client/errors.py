@@ -3,6 +3,7 @@
     KafkaError               the broker answered with an error code (tidelock.protocol.error_codes)
     BrokerUnreachable        nobody answers, or not in time
     LoginRefused             the broker does not accept our credentials or certificate
+    DamagedRecords           what the broker has on its disk cannot be read
     ClientFailed             librdkafka cannot go on
 
 librdkafka's errors are translated here and nowhere else; clients call `translated` at each seam.
@@ -28,6 +29,12 @@ class LoginRefused(RefusedError):
     """The broker accepts neither our credentials nor our certificate, or we do not accept its certificate."""
 
     code = "TID-271"
+
+
+class DamagedRecords(TidelockError):
+    """A record batch on the broker's disk is damaged: trying again gives the same bytes."""
+
+    code = "TID-273"
 
 
 class ClientFailed(TidelockError):

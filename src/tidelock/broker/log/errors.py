@@ -4,7 +4,8 @@
     |- StorageError            TID-230
        |- CorruptLog           TID-231  bytes that were durable are no longer what was written
 
-A client never sees these: the partition answers KAFKA_STORAGE_ERROR and keeps the reason for the operator.
+A client never sees these: the partition answers CORRUPT_MESSAGE where a batch is damaged, else
+KAFKA_STORAGE_ERROR, and the operator reads the reason in the log.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ class CorruptLog(StorageError):
         super().__init__(
             f"the log is damaged: {problem}",
             where=f"{path}, byte {position}",
-            hint="restore the folder from a copy, or delete the topic",
+            hint="restore the folder from a copy, move readers past it, or delete the topic",
         )
         self.path = path
         self.position = position

@@ -278,6 +278,7 @@ class Partition(StoredLog):
         Raises:
             OffsetOutOfRange: below the log start or above the log end.
             KafkaStorageError: the disk.
+            CorruptMessage: a batch is damaged.
 
         Source: KIP-74 (first batch); Kafka `UnifiedLog.read`.
         """
@@ -334,9 +335,14 @@ class Partition(StoredLog):
         except (OSError, CorruptLog) as error:
             raise self._unreadable(error) from error
 
-    def _unreadable(self, error: Exception) -> KafkaStorageError:
+    def _unreadable(self, error: OSError | CorruptLog) -> KafkaError:
+        """Say what a client is told: a damaged batch ends readers, whom a disk's error has try again.
+
+        Source: Kafka `FileLogInputStream.nextBatch` (CorruptRecordException), `CompletedFetch` of consumers.
+        """
         self.troubles.note("records cannot be read", self.folder, error)
-        return KafkaStorageError(f"the log could not be read: {error}", where=self.folder)
+        kind = CorruptMessage if isinstance(error, CorruptLog) else KafkaStorageError
+        return kind(f"the log could not be read: {error}", where=self.folder)
 
     def epoch_end_offset(self, epoch: int) -> tuple[int, int]:
         """Answer OffsetForLeaderEpoch: (largest epoch <= asked, where it ended); (-1, -1) if unknown."""

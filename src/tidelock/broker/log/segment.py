@@ -40,6 +40,7 @@ class Segment:
 
     __slots__ = (
         "_append",
+        "_damage",
         "_file",
         "_files",
         "_index",
@@ -80,6 +81,7 @@ class Segment:
         self._max_timestamp_offset = base_offset
         self._unindexed = 0
         self._indexed = self._timed = True
+        self._damage: CorruptLog | None = None
 
     @classmethod
     def on_disk(cls, files: Files, folder: str, base_offset: int, index_interval_bytes: int) -> Segment:
@@ -249,6 +251,8 @@ class Segment:
         try:
             return self._read(offset, max_bytes, limit)
         except CorruptLog:
+            if self._damage is not None:  # to find that out takes long
+                raise self._damage.with_traceback(None) from None
             self.rebuild()  # an index that lies; the log itself is the truth
             return self._read(offset, max_bytes, limit)
 
@@ -314,30 +318,38 @@ class Segment:
         """Build both indexes again from the log.
 
         Raises:
-            CorruptLog: the log itself has bad bytes.
+            CorruptLog: the log itself has bad bytes. Indexes that were there stay: they lead past the damage.
         """
-        size = self.size
+        size, was_indexed = self.size, self._indexed
+        kept = self._index, self._time_index, self._max_timestamp, self._max_timestamp_offset, self._unindexed
         self.reset()
         scan = Scan(self._files, self.path, size, self.base_offset, gaps=True)
         for _, header in scan:
             self.account(header[1] + LENGTH_OVERHEAD, header[0] + header[6], header[8])
         self.size = size
         if scan.problem:
-            raise CorruptLog(scan.problem, path=self.path, position=scan.position)
+            self._damage = CorruptLog(scan.problem, path=self.path, position=scan.position)
+            if was_indexed:
+                self._index, self._time_index = kept[:2]
+                self._max_timestamp, self._max_timestamp_offset, self._unindexed = kept[2:]
+            raise self._damage
 
     def _read(self, offset: int, max_bytes: int, limit: int | None) -> bytes | memoryview:
         start = self.locate(offset)
         stop = self.size if limit is None else self.locate(limit)
         if start >= stop:
             return b""
-        if start + max_bytes >= stop:
-            return self._bytes(start, stop - start)
-        data = self._bytes(start, max_bytes)
+        data = self._bytes(start, min(max_bytes, stop - start))
+        if len(data) >= HEADER.size:
+            header = HEADER.unpack_from(data)
+            if header[3] != MAGIC or not HEADER.size <= header[1] + LENGTH_OVERHEAD <= stop - start:
+                raise CorruptLog("no batch starts here", path=self.path, position=start)
+        if start + len(data) == stop:
+            return data
         end = self._last_whole(data, start)
         if end:
             return memoryview(data)[:end]
-        header = next(self.headers(start))[1]
-        return self.batch(start, header)
+        return self.batch(start, next(self.headers(start))[1])
 
     def _bytes(self, start: int, size: int) -> bytes:
         data = self._files.read(self.path, start, size)
@@ -348,6 +360,7 @@ class Segment:
     def _last_whole(self, data: bytes, start: int) -> int:
         """Return where in `data`, read from the batch at `start` on, the last whole batch ends; 0 if none is.
 
+        Damage ends it as well: the readers come as far as it, and then it is their next batch.
         Remembers the end's offset: whoever reads in order asks for it next.
         """
         size = len(data)
@@ -356,9 +369,7 @@ class Segment:
         while size - at >= HEADER.size:
             header = HEADER.unpack_from(data, at)
             length = header[1] + LENGTH_OVERHEAD
-            if header[3] != MAGIC or length < HEADER.size:
-                raise CorruptLog("no batch starts here", path=self.path, position=start + at)
-            if at + length > size:
+            if header[3] != MAGIC or length < HEADER.size or at + length > size:
                 break
             at += length
             due = header[0] + header[6] + 1

@@ -39,6 +39,7 @@ class Troubles:
             error: the reason. A full disk is one trouble, wherever it shows.
         """
         number, reason = (error.errno, error.strerror) if isinstance(error, OSError) else (None, str(error))
+        reason = "; ".join(line.strip() for line in str(reason).splitlines())
         kind, remedy = f"{where}: {reason}", ""
         if number in FULL:
             kind, reason = "full", "no space is left"
