@@ -30,6 +30,11 @@ def subscribe(event_type: type[E], handler: Callable[[E], None]) -> Callable[[],
     return unsubscribe
 
 
+def is_heard(event_type: type[Any]) -> bool:
+    """Whether anybody subscribes; who tells of every call need not make an event for nobody."""
+    return bool(_subscribers.get(event_type))
+
+
 def emit(event: object) -> None:
     """Hand an event to its subscribers."""
     handlers = _subscribers.get(type(event))

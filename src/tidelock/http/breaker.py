@@ -96,6 +96,9 @@ class Window:
         """Add one outcome; the oldest falls out when the window is full. When it was does not matter."""
         index = self.next
         old = self.slots[index]
+        if old == TAKEN and not failed and not slow:
+            self.next = index + 1 if index + 1 < self.size else 0  # a good one for a good one
+            return
         if old == TAKEN:
             pass
         elif old:

@@ -13,7 +13,7 @@ import dataclasses
 import random
 import ssl as tls
 import weakref
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Self, TypeVar, cast
 
 from tidelock.discovery.instance import Instance
@@ -24,7 +24,7 @@ from tidelock.http.declarative import api_of
 from tidelock.http.errors import CallError, NoInstance
 from tidelock.http.exchange import Request, Response
 from tidelock.http.fallback import Factory, Fallback
-from tidelock.http.flow import ServiceState, call
+from tidelock.http.flow import ServiceState, Start, call
 from tidelock.http.hooks import NO_HOOKS, Hooks
 from tidelock.http.paging import Next, Page, Part
 from tidelock.http.plan import Plan, at_page, plans
@@ -177,22 +177,27 @@ class Client:
     async def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        report = REPORTING.make(service, request, self._now(), self._can_look_again)
+        start = self._services.start(service, seconds, pinned)
+        report = REPORTING.make(service, request, start.now, self._can_look_again)
         try:
-            return await self._run(report, request, seconds, pinned)
+            return await self._run(report, request, start)
         except NoInstance as error:
             if not self._can_look_again:
                 raise
-            has_looked = False
-            try:
-                has_looked = await self._looked_again(error)
-            finally:
-                report.may_look_again = False
-                if not has_looked:
-                    report.tell(self._now())
+            await self._look_again(report, error)
+            return await self._run(report, request, self._services.start(service, seconds, pinned))
+
+    async def _look_again(self, report: Report, error: NoInstance) -> None:
+        """Return if calling once more may help; else raise what the call ends with."""
+        has_looked = False
+        try:
+            has_looked = await self._looked_again(error)
+        finally:
+            report.may_look_again = False
             if not has_looked:
-                raise
-            return await self._run(report, request, seconds, pinned)
+                report.tell(self._now())
+        if not has_looked:
+            raise error
 
     async def _looked_again(self, error: NoInstance) -> bool:
         """Have the source refresh itself, once for all calls that miss an instance; say why it cannot."""
@@ -213,17 +218,13 @@ class Client:
                 self._looked_at = self._now()
         return True
 
-    async def _run(
-        self, report: Report, request: Request, seconds: float | None, pinned: str | None
-    ) -> Response:
-        start = self._services.start(report.service, seconds, pinned)
+    def _run(self, report: Report, request: Request, start: Start) -> Coroutine[Any, Any, Response]:
         flow = call(request, report.service, start)
         loop = asyncio.get_running_loop()
         pools = self._current if loop is self._loop and self._current is not None else self._pools_of(loop)
         if self.around is None:
-            return await drive(flow, report, pools, self._now)
-        exchanger = self.around(report.service, pools, self._services.clock)
-        return await drive(flow, report, exchanger, self._now)
+            return drive(flow, report, pools, self._now)
+        return drive(flow, report, self.around(report.service, pools, self._services.clock), self._now)
 
     def _pools_of(self, loop: asyncio.AbstractEventLoop) -> Pools:
         pools = self._pools.get(loop)

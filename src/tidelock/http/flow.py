@@ -115,6 +115,7 @@ class ServiceState:
         self.breakers: dict[str, CircuitBreaker] = {}
         self.latencies: dict[str, Latencies] = {}
         self.happened: list[Ejected | BreakerChanged] = []
+        self.hedges = policy.hedge.enabled
 
     def limited(self, calls: Call, label: str) -> Call:
         """Carry a call out if not too many are under way (Resilience4j `Bulkhead`, without a queue).
@@ -255,7 +256,7 @@ class Attempts:
                 outcome.instance = peer.instance
                 if outcome.status < 500:
                     self._service.peers.succeeded(peer, outcome.at)
-                    if self._service.policy.hedge.enabled:
+                    if self._service.hedges:
                         self._service.latency(self._request.group).add(outcome.at - began)
                     return outcome
             self._note(peer, outcome)
@@ -276,7 +277,7 @@ class Attempts:
             outcome = yield Send(self._request, peer, self._deadline, self.now, self.made)
         finally:
             peer.in_flight -= 1
-        assert isinstance(outcome, Response | Failure)  # the driver's contract: what a Send brings
+        assert isinstance(outcome, (Response, Failure))  # the driver's contract: what a Send brings
         return outcome
 
     def _two(self, first: Peer, patience: float) -> Generator[Effect, Report, Finished]:
@@ -315,9 +316,9 @@ class Attempts:
         )
 
     def _hedge_after(self) -> float | None:
-        settings, request = self._service.policy.hedge, self._request
-        if not settings.enabled or self.made or self._pinned is not None:
+        if not self._service.hedges or self.made or self._pinned is not None:
             return None
+        settings, request = self._service.policy.hedge, self._request
         if request.streams or request.method not in ("GET", "HEAD"):
             return None  # a write that loses the race may land after the caller's next one
         return self._service.latency(self._request.group).delay(settings)

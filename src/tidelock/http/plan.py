@@ -49,7 +49,7 @@ class Plan:
         kinds = [parameter.kind for parameter in list(operation.signature.parameters.values())[1:]]
         self._positional = sum(kind is not inspect.Parameter.KEYWORD_ONLY for kind in kinds)
         self._index = {name: number for number, name in enumerate(self._names)}
-        self._path = _pieces(operation.path, self._index)
+        self._path, self._holes = _template(operation.path, self._index)
         self._affinity = None if operation.affinity is None else self._index[operation.affinity]
         self._query = _placed(operation, Place.QUERY)
         self._headers = _placed(operation, Place.HEADER)
@@ -83,9 +83,7 @@ class Plan:
         """
         values = self._bind(args, kwargs)
         try:
-            target = "".join(
-                [piece if isinstance(piece, str) else _segment(values[piece]) for piece in self._path]
-            )
+            target = self._path % tuple([_segment(values[index]) for index in self._holes])
             if self._query:
                 target += self._query_text(values)
             head = self._head
@@ -173,7 +171,9 @@ class Plan:
             hint="compare the two sides' interfaces",
         )
 
-    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> list[Any]:
+    def _bind(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Sequence[Any]:
+        if not kwargs and len(args) == len(self._names) <= self._positional:
+            return args
         values = self._defaults.copy()
         count = len(args)
         if count <= self._positional:
@@ -268,12 +268,11 @@ def plans(interface: type) -> Mapping[str, Plan]:
     return found
 
 
-def _pieces(path: str, index: Mapping[str, int]) -> list[str | int]:
-    """Split a template into literal texts and the indices of parameters."""
+def _template(path: str, index: Mapping[str, int]) -> tuple[str, list[int]]:
+    """Return a path as a `%` template, and the indices of the parameters that fill it."""
     parts = HOLE.split(path)
-    return [
-        index[part] if number % 2 else urllib.parse.quote(part) for number, part in enumerate(parts) if part
-    ]
+    texts = [urllib.parse.quote(part).replace("%", "%%") for part in parts[::2]]
+    return "%s".join(texts), [index[part] for part in parts[1::2]]
 
 
 def _placed(operation: Operation, place: Place) -> list[tuple[int, Parameter]]:

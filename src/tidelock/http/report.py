@@ -60,22 +60,24 @@ class Report:
             self._over(now)
 
     def _over(self, now: float) -> None:
-        service, last, response = self.service, self._last, self._response
-        instance = last.peer.instance if last is not None else None
-        status = None
-        if response is not None:
-            instance, status = response.instance, response.status
-        attempts = last.attempt if last is not None else 0
-        seconds = now - self._started
-        observe.emit(
-            Called(service.name, self.request.label, instance, attempts, status, self.failed, seconds)
-        )
+        service = self.service
+        if observe.is_heard(Called):
+            observe.emit(self._called(now - self._started))
         while service.happened:
             try:
                 event = service.happened.pop(0)
             except IndexError:
                 break  # another thread tells it
             _announce(event)
+
+    def _called(self, seconds: float) -> Called:
+        last, response = self._last, self._response
+        instance = last.peer.instance if last is not None else None
+        status = None
+        if response is not None:
+            instance, status = response.instance, response.status
+        attempts = last.attempt if last is not None else 0
+        return Called(self.service.name, self.request.label, instance, attempts, status, self.failed, seconds)
 
 
 class Reporting:

@@ -71,8 +71,9 @@ class Services:
     def start(self, service: ServiceState, seconds: float | None, pinned: str | None) -> Start:
         """Return how a call begins now: its own patience or the service's, and the current deadline."""
         now = self.now()
-        patience = service.policy.call.timeout if seconds is None else seconds
-        return Start(now, min(now + patience, current_deadline()), self._draw, pinned)
+        deadline = now + (service.policy.call.timeout if seconds is None else seconds)
+        inherited = current_deadline()
+        return Start(now, deadline if deadline < inherited else inherited, self._draw, pinned)
 
     def locate(self, url: str) -> tuple[ServiceState, str]:
         """Return whom a URL names, and the request's target.

@@ -27,8 +27,8 @@ from tidelock.http.wire.idle import (
 )
 from tidelock.http.wire.parser import ParseError, ResponseParser
 
-PIECE = 256 * 1024
-"""Bytes read at once."""
+PIECE = 64 * 1024
+"""Bytes read at once; a larger buffer is mapped and unmapped by malloc for every read."""
 
 AGAIN = (BlockingIOError, tls.SSLWantReadError, tls.SSLWantWriteError)
 
@@ -48,6 +48,9 @@ class BlockingConnection:
         self._secure = secure
         self._parser = ResponseParser()
         self._rest = memoryview(b"")
+        self._poll = select.poll()
+        self._polled = select.POLLIN
+        self._poll.register(sock.fileno(), self._polled)
         self._written = 0
         self._acked_before = 0
         self._why = "the connection broke"
@@ -73,19 +76,25 @@ class BlockingConnection:
         self._acked_before = self._written
         self._written += len(data)
         self._rest = memoryview(data)
+        self._send()
 
     def wait(self, until: float) -> Outcome | None:
         """Go on sending and reading; None when there is no outcome at that time."""
         while True:
-            outcome = self.advance()
-            if outcome is not None:
-                return outcome
             left = until - self._now()
+            if self._is_ready(left):
+                outcome = self.advance()
+                if outcome is not None:
+                    return outcome
             if left <= 0.0:
                 return None
-            poll = select.poll()
-            poll.register(self._sock.fileno(), self.interest)
-            poll.poll(left * 1000 + 1)
+
+    def _is_ready(self, patience: float) -> bool:
+        """Wait until there is something to read, or room for what is not out yet."""
+        if self._polled != self.interest:
+            self._polled = self.interest
+            self._poll.modify(self._sock.fileno(), self._polled)
+        return bool(self._poll.poll(patience * 1000 + 1 if patience > 0.0 else 0))
 
     @property
     def interest(self) -> int:
@@ -142,9 +151,7 @@ class BlockingConnection:
                 left = until - self._now()
                 if left <= 0.0:
                     return self.give_up(Reason.TIMEOUT, "the stream was silent until the deadline")
-                poll = select.poll()
-                poll.register(self._sock.fileno(), select.POLLIN)
-                poll.poll(None if left == float("inf") else left * 1000 + 1)
+                self._is_ready(min(left, 3600.0))
             except ParseError as error:
                 return self.give_up(Reason.BROKEN, error.what)
             except (OSError, ValueError) as error:
@@ -189,9 +196,7 @@ class BlockingConnection:
 
     def is_stale(self) -> bool:
         """Whether the other side has sent or ended something while the connection was idle."""
-        poll = select.poll()
-        poll.register(self._sock.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return self._is_ready(0.0)
 
     def close(self) -> None:
         """End the connection now."""

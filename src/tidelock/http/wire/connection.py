@@ -19,28 +19,41 @@ from typing import cast
 
 from tidelock.http.exchange import Failure, Outgoing, Reason, Response
 from tidelock.http.wire.body import Body
-from tidelock.http.wire.idle import Outcome, bytes_acknowledged, keep_alive
+from tidelock.http.wire.idle import Address, Outcome, bytes_acknowledged, keep_alive
 from tidelock.http.wire.parser import ParseError, ResponseParser
 
 
 class Connection(asyncio.Protocol):
     """A connection to one instance; owned by its pool.
 
+    Args:
+        loop: the running loop.
+        now: monotonic seconds.
+        address: where to.
+        released: called when the connection is free for the next request.
+
     Attributes:
+        address: as given.
         closed: it can carry no further request.
         idle_since: monotonic seconds of the last answer.
         keep_alive: seconds for which the server said it keeps an idle connection, if it said so.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, now: Callable[[], float], secure: bool) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        now: Callable[[], float],
+        address: Address,
+        released: Callable[[Connection], None],
+    ) -> None:
         self._loop = loop
         self._now = now
-        self._secure = secure
+        self.address = address
+        self._released = released
         self._parser = ResponseParser()
         self._transport: asyncio.Transport | None = None
         self._waiter: asyncio.Future[Outcome] | None = None
         self._sink: Body | None = None
-        self._released: Callable[[Connection], None] | None = None
         self._deadline = 0.0
         self._head = Response(0, [], b"")
         self._timer: asyncio.TimerHandle | None = None
@@ -53,19 +66,15 @@ class Connection(asyncio.Protocol):
 
     # what the pool calls
 
-    def exchange(
-        self, request: Outgoing, deadline: float, now: float, released: Callable[[Connection], None]
-    ) -> asyncio.Future[Outcome]:
+    def exchange(self, request: Outgoing, deadline: float, now: float) -> asyncio.Future[Outcome]:
         """Send a request; the future resolves with what became of it.
 
         Args:
             request: the whole request.
             deadline: monotonic seconds; the connection is given up then.
             now: monotonic seconds.
-            released: called when the connection is free for the next request.
         """
         waiter = self._waiter = self._loop.create_future()
-        self._released = released
         data = request.data
         self._parser.start(request.head, request.stream)
         self._deadline = deadline
@@ -93,8 +102,7 @@ class Connection(asyncio.Protocol):
         self._waiter = None
         if self._sink is not None:
             self._sink = None
-            if self._released is not None:
-                self._released(self)  # a stream was given up: the pool forgets the connection
+            self._released(self)  # a stream was given up: the pool forgets the connection
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -163,10 +171,8 @@ class Connection(asyncio.Protocol):
     def _part(self, response: Response) -> None:
         """The answer is complete: the connection goes back to the pool, or ends."""
         if self._parser.reusable and not self.closed and self._all_written():
-            released = self._released
-            if released is not None:
-                self.keep_alive = keep_alive(response)
-                released(self)
+            self.keep_alive = keep_alive(response)
+            self._released(self)
         else:
             self.close()
 
@@ -189,7 +195,7 @@ class Connection(asyncio.Protocol):
             self.idle_since = self._now()
             sink.end(None)
             self._part(self._head)
-            if self.closed and self._released is not None:
+            if self.closed:
                 self._released(self)  # nobody waits for the exchange any more; the pool forgets it
 
     def _all_written(self) -> bool:
@@ -223,7 +229,7 @@ class Connection(asyncio.Protocol):
             self._fail(Reason.TIMEOUT, "no answer before the deadline", sent=True)
 
     def _nothing_acknowledged(self) -> bool:
-        if self._secure or self._transport is None:
+        if self.address[2] or self._transport is None:
             return False
         acked = bytes_acknowledged(self._transport.get_extra_info("socket").fileno())
         return acked is not None and acked <= self._acked_before + 1

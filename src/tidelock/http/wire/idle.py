@@ -37,7 +37,7 @@ def idle_limit(said: float | None) -> float:
 def keep_alive(response: Response) -> float | None:
     """Return for how many seconds the server says it keeps an idle connection, if it says so."""
     for name, value in response.raw_headers:
-        if name == b"keep-alive":
+        if name == b"keep-alive":  # few servers say so
             for part in value.split(b","):
                 key, _, number = part.strip().partition(b"=")
                 if key.lower() == b"timeout" and number.isdigit():

@@ -43,7 +43,6 @@ class Pools:
         self._now = now
         self._context = context
         self._idle: dict[Address, list[Connection]] = {}
-        self._releasers: dict[Address, Callable[[Connection], None]] = {}
         self._sweeper: asyncio.TimerHandle | None = None
         self._busy: set[Connection] = set()
         self._closed = False
@@ -77,15 +76,19 @@ class Pools:
                 return made
             connection, now = made, self._now()
         self._busy.add(connection)
-        waiter = connection.exchange(request, deadline, now, self._releaser(address))
+        waiter = connection.exchange(request, deadline, now)
         try:
-            return await waiter
-        finally:
+            outcome = await waiter
+        except asyncio.CancelledError:
             # once answered, the connection is back in the pool and may serve somebody else already
             if waiter.cancelled():
                 connection.close()
             if connection.closed:
                 self._busy.discard(connection)
+            raise
+        if connection.closed:
+            self._busy.discard(connection)
+        return outcome
 
     def close(self) -> None:
         """End all connections; exchanges under way end as broken."""
@@ -114,18 +117,15 @@ class Pools:
             connection.close()
         return None
 
-    def _releaser(self, address: Address) -> Callable[[Connection], None]:
-        found = self._releasers.get(address)
-        if found is None:
-            found = self._releasers[address] = lambda connection: self._release(address, connection)
-        return found
-
-    def _release(self, address: Address, connection: Connection) -> None:
+    def _release(self, connection: Connection) -> None:
         self._busy.discard(connection)
         if self._closed or connection.closed:
             connection.close()
             return
-        self._idle.setdefault(address, []).append(connection)
+        idle = self._idle.get(connection.address)
+        if idle is None:
+            idle = self._idle[connection.address] = []
+        idle.append(connection)
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(LOOK_AFTER, self._sweep)
 
@@ -145,20 +145,20 @@ class Pools:
                 self._idle[address] = fresh
             else:
                 del self._idle[address]
-                self._releasers.pop(address, None)
         self._sweeper = self._loop.call_later(LOOK_AFTER, self._sweep) if self._idle else None
-
-    def _made(self) -> Connection:
-        return Connection(self._loop, self._now, False)
 
     async def _connect(self, address: Address, patience: float, limit: float) -> Connection | Failure:
         host, port, secure = address
+
+        def made() -> Connection:
+            return Connection(self._loop, self._now, address, self._release)
+
         try:
             async with asyncio.timeout(patience):
                 if host.startswith("/"):
-                    return (await self._loop.create_unix_connection(self._made, host))[1]
+                    return (await self._loop.create_unix_connection(made, host))[1]
                 _, connection = await self._loop.create_connection(
-                    lambda: Connection(self._loop, self._now, secure),
+                    made,
                     host,
                     port,
                     ssl=self._context() if secure else None,
