@@ -20,6 +20,7 @@ from tidelock.connect.api.errors import ConnectError, DataError, PluginNotFound,
 from tidelock.connect.api.javadate import DateFormat, date_format
 from tidelock.connect.api.logical import LogicalType, logical_type
 from tidelock.connect.api.record import (
+    ColumnRows,
     Header,
     Headers,
     RecordBatch,
@@ -42,6 +43,7 @@ __all__ = [
     "DECIMAL",
     "TIME",
     "TIMESTAMP",
+    "ColumnRows",
     "ConnectError",
     "Connector",
     "ConnectorContext",

@@ -200,6 +200,50 @@ class StructRows(Sequence["Struct | None"]):
         """Whether the record has no value."""
         return self._rows[index] is None
 
+    def has_nulls(self) -> bool:
+        """Whether any record has no value."""
+        return None in self._rows
+
+
+class ColumnRows(StructRows):
+    """Values of a batch as columns, as a transform makes them; no record among them is null.
+
+    Args:
+        schema: a struct schema.
+        columns: one per field, none of which is changed any more.
+        count: of the records, where there may be no column to tell.
+    """
+
+    def __init__(self, schema: Schema, columns: Sequence[list[Any]], count: int) -> None:
+        super().__init__(schema, ())
+        self._columns = columns
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def row(self, index: int) -> Sequence[Any]:
+        """See StructRows."""
+        return [column[index] for column in self._columns]
+
+    def column(self, index: int) -> list[Any]:
+        """See StructRows; not to be changed."""
+        return self._columns[index]
+
+    def pick(self, indexes: Iterable[int]) -> StructRows:
+        """See StructRows."""
+        places = list(indexes)
+        picked = [[column[place] for place in places] for column in self._columns]
+        return ColumnRows(self.schema, picked, len(places))
+
+    def is_null(self, index: int) -> bool:
+        """See StructRows."""
+        return False
+
+    def has_nulls(self) -> bool:
+        """See StructRows."""
+        return False
+
 
 @dataclass(slots=True)
 class RecordBatch:
@@ -354,7 +398,7 @@ def _rows(schema: Schema, values: Sequence[Any]) -> StructRows:
 
 def _nulls(values: Sequence[Any]) -> list[int]:
     if isinstance(values, StructRows):
-        return [index for index in range(len(values)) if values.is_null(index)]
+        return [index for index in range(len(values)) if values.is_null(index)] if values.has_nulls() else []
     return [index for index, value in enumerate(values) if value is None]
 
 

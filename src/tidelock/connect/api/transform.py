@@ -17,7 +17,7 @@ from typing import Any, ClassVar
 
 from tidelock.config import Settings
 from tidelock.connect.api.converter import NoSettings
-from tidelock.connect.api.record import Headers
+from tidelock.connect.api.record import Headers, RecordBatch
 from tidelock.connect.api.schema import Schema
 
 
@@ -47,7 +47,7 @@ class Transform(abc.ABC):
     """One step of a chain; made once per task.
 
     1. `configure` with its own keys, without their prefix.
-    2. `apply`, once per record, always from one thread.
+    2. `apply`, once per record, always from one thread; or `apply_batch`, once per batch of a sink.
     3. `close`.
     """
 
@@ -67,6 +67,14 @@ class Transform(abc.ABC):
         Raises:
             DataError: this record cannot be transformed.
         """
+
+    def apply_batch(self, batch: RecordBatch) -> RecordBatch | None:
+        """Return what `apply` makes of all records of a batch, or None if they are to go one by one.
+
+        Optional; for transforms that can do it column by column. It keeps every record and its place. What
+        it raises means no more than None: `apply` then says which record is to blame.
+        """
+        return None
 
     def close(self) -> None:  # noqa: B027  # optional
         """Release everything."""

@@ -10,7 +10,7 @@ Source: Kafka `connect.runtime.WorkerSinkTask.convertMessages`, `errors.RetryWit
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -80,12 +80,18 @@ class Batcher:
     def _transformed(self, group: list[Message], batches: list[RecordBatch]) -> list[RecordBatch]:
         if not self.chain:
             return batches
-        by_offset = {message.offset(): message for message in group}
+        return [made for batch in batches for made in self._all_steps(group, batch)]
+
+    def _all_steps(self, group: list[Message], batch: RecordBatch) -> Iterable[RecordBatch]:
+        whole = self.chain.apply_batch(batch)
+        if whole is not None:
+            return [whole]
 
         def left_out(skipped: Skipped) -> None:
-            self.reporter.report(replace(skipped, message=by_offset[skipped.offset]))
+            message = next(message for message in group if message.offset() == skipped.offset)
+            self.reporter.report(replace(skipped, message=message))
 
-        return [made for batch in batches for made in transformed(self._apply, batch, left_out)]
+        return transformed(self._apply, batch, left_out)
 
     def _apply(self, record: Record) -> Record | None:
         if self.attempts is None:

@@ -9,6 +9,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.{TransformationChain, Predicated
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -86,6 +87,22 @@ class Chain:
                 return None
             record = made
         return record
+
+    def apply_batch(self, batch: RecordBatch) -> RecordBatch | None:
+        """Return what becomes of a batch where every step can do it in columns, and none fails.
+
+        None: the records are to go one by one.
+        """
+        for step in self.steps:
+            if step.predicate is not None:
+                return None
+            made = None
+            with contextlib.suppress(Exception):  # records go one by one then; the one at fault fails again
+                made = step.transform.apply_batch(batch)
+            if made is None:
+                return None
+            batch = made
+        return batch
 
     def close(self) -> None:
         """Close every step."""

@@ -12,14 +12,22 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 from tidelock.config import ConfigError, Importance, Problem, key
-from tidelock.connect.api import DataError, Record, Schema, Struct, Type, float32, logical_type, to_text
+from tidelock.connect.api import DataError, Schema, Struct, Type, float32, logical_type, to_text
 from tidelock.connect.transforms.nulls import NullSettings
-from tidelock.connect.transforms.part import PartTransform, Plan, required_map, required_struct
+from tidelock.connect.transforms.part import PartTransform, Plan, required_map
 from tidelock.connect.transforms.paths import Path, PathSettings, parse_path
-from tidelock.connect.transforms.rewrite import Change, required_fields, rewritten, rewritten_map
+from tidelock.connect.transforms.rewrite import (
+    Change,
+    ColumnChange,
+    required_fields,
+    rewritten,
+    rewritten_map,
+    struct_plan,
+)
 
 BITS = {Type.INT8: 8, Type.INT16: 16, Type.INT32: 32, Type.INT64: 64}
 FLOATS = (Type.FLOAT32, Type.FLOAT64)
@@ -92,12 +100,7 @@ class Cast(PartTransform):
             return Plan(None, lambda value, record: convert_map(required_map(value, PURPOSE)))
         required_fields(schema, PURPOSE)
         leaves = {path: _leaf(target) for path, target in self._casts.items()}
-        new, convert = rewritten(schema, leaves, fill=self._fill)
-
-        def convert_struct(value: Any, record: Record) -> Struct:
-            return convert(required_struct(value, PURPOSE))
-
-        return Plan(new, convert_struct)
+        return struct_plan(rewritten(schema, leaves, fill=self._fill), PURPOSE)
 
 
 class CastKey(Cast):
@@ -133,7 +136,18 @@ def cast_plan(schema: Schema, target: Type) -> tuple[Schema, Change]:
         return None if value is None else cast_value(schema, value, target)
 
     default = None if schema.default is None else change(schema.default)
-    return Schema.of(target, optional=schema.optional, default=default), change
+    new = Schema.of(target, optional=schema.optional, default=default)
+    return new, ColumnChange(change, partial(_plain_integers, schema, target))
+
+
+def _plain_integers(schema: Schema, target: Type, values: list[Any]) -> list[Any] | None:
+    """Cast a column of integers that needs no look at each: to as many bits or more, or to text."""
+    bits = BITS.get(schema.type)
+    if bits is None or schema.name is not None or set(map(type, values)) != {int}:
+        return None
+    if target is Type.STRING:
+        return list(map(str, values))
+    return values if BITS.get(target, 0) >= bits else None
 
 
 def cast_untyped(value: Any, target: Type) -> Any:

@@ -13,7 +13,7 @@ from tidelock.connect.api import DataError, Record, Schema
 from tidelock.connect.transforms.nulls import NullSettings
 from tidelock.connect.transforms.part import PartTransform, Plan, required_map, required_struct
 from tidelock.connect.transforms.paths import PathSettings, parse_paths, schema_at, value_at
-from tidelock.connect.transforms.rewrite import required_fields
+from tidelock.connect.transforms.rewrite import filled_columns, required_fields
 
 PURPOSE = "field extraction"
 
@@ -43,7 +43,11 @@ class ExtractField(PartTransform):
         found = schema_at(schema, self._path)
         if found is None:
             raise DataError(f"Unknown field: {self._name}", where=schema.name)
-        return Plan(found, self._from_struct)
+        if len(self._path) > 1:
+            return Plan(found, self._from_struct)
+        place = schema.field_names.index(self._path[0])
+        copied = filled_columns(schema, fill=self._fill)
+        return Plan(found, self._from_struct, lambda columns, batch: copied(columns)[place])
 
     def _from_map(self, value: Any, record: Record) -> Any:
         return None if value is None else value_at(required_map(value, PURPOSE), self._path)

@@ -6,15 +6,15 @@ Source: Kafka `org.apache.kafka.connect.transforms.InsertField`.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from tidelock.config import ConfigError, Problem, key
-from tidelock.connect.api import DataError, Record, Schema, Struct, Type
+from tidelock.connect.api import ColumnRows, DataError, Record, RecordBatch, Schema, Struct, Type
 from tidelock.connect.transforms.nulls import NullSettings
-from tidelock.connect.transforms.part import PartTransform, Plan, required_map, required_struct
+from tidelock.connect.transforms.part import Columns, PartTransform, Plan, required_map, required_struct
 from tidelock.connect.transforms.paths import Path, PathSettings, parse_path
-from tidelock.connect.transforms.rewrite import basics, filled, required_fields
+from tidelock.connect.transforms.rewrite import basics, filled, filled_columns, required_fields
 
 PURPOSE = "field insertion"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -32,6 +32,15 @@ class InsertFieldSettings(PathSettings, NullSettings):
     static_value: str | None = key(default=None, doc="That text.")
 
 
+class Known(NamedTuple):
+    """What is known of a record; see Insertion."""
+
+    schema: Schema
+    typed: Callable[[Record], Any]
+    untyped: Callable[[Record], Any]
+    column: Callable[[RecordBatch], list[Any]]
+
+
 class Insertion(NamedTuple):
     """One field to insert.
 
@@ -40,12 +49,14 @@ class Insertion(NamedTuple):
         schema: of the field.
         typed: its value for a struct; None where the record has none.
         untyped: the same for a map; None inserts nothing.
+        column: `typed` of every record of a batch.
     """
 
     path: Path
     schema: Schema
     typed: Callable[[Record], Any]
     untyped: Callable[[Record], Any]
+    column: Callable[[RecordBatch], list[Any]]
 
 
 def _offset(record: Record) -> int:
@@ -54,8 +65,46 @@ def _offset(record: Record) -> int:
     return record.offset
 
 
-def _timestamp(record: Record) -> dt.datetime | None:
-    return None if record.timestamp is None else EPOCH + dt.timedelta(milliseconds=record.timestamp)
+def _instant(timestamp: int | None) -> dt.datetime | None:
+    return None if timestamp is None else EPOCH + dt.timedelta(milliseconds=timestamp)
+
+
+def _instants(batch: RecordBatch) -> list[dt.datetime | None]:
+    return [None] * len(batch) if batch.timestamps is None else [_instant(one) for one in batch.timestamps]
+
+
+TOPIC = Known(
+    Schema.string(),
+    lambda record: record.topic,
+    lambda record: record.topic,
+    lambda batch: [batch.topic] * len(batch),
+)
+PARTITION = Known(
+    Schema.int32(),
+    lambda record: record.partition,
+    lambda record: record.partition,
+    lambda batch: [batch.partition] * len(batch),
+)
+OFFSET = Known(Schema.int64(), _offset, _offset, lambda batch: list(batch.offsets))
+TIMESTAMP = Known(
+    Schema.timestamp(),
+    lambda record: _instant(record.timestamp),
+    lambda record: record.timestamp,
+    _instants,
+)
+
+
+def _wanted(given: InsertFieldSettings) -> Iterator[tuple[str | None, Known]]:
+    """Yield each key's field with what goes there, in the order of Kafka's."""
+    yield given.topic_field, TOPIC
+    yield given.partition_field, PARTITION
+    yield given.offset_field, OFFSET
+    yield given.timestamp_field, TIMESTAMP
+    text = given.static_value
+    fixed = Known(
+        Schema.string(), lambda record: text, lambda record: text, lambda batch: [text] * len(batch)
+    )
+    yield given.static_field, fixed
 
 
 class InsertField(PartTransform):
@@ -70,18 +119,9 @@ class InsertField(PartTransform):
         self._fill = given.replace_null_with_default
         if given.static_field is not None and given.static_value is None:
             raise ConfigError((Problem("static.value", None, "No value specified for static field"),))
-        wanted = (
-            (given.topic_field, Schema.string(), lambda record: record.topic, None),
-            (given.partition_field, Schema.int32(), lambda record: record.partition, None),
-            (given.offset_field, Schema.int64(), _offset, None),
-            (given.timestamp_field, Schema.timestamp(), _timestamp, lambda record: record.timestamp),
-            (given.static_field, Schema.string(), lambda record: given.static_value, None),
-        )
         version = given.field_syntax_version
         self._insertions = [
-            _insertion(spec, version, schema, typed, untyped or typed)
-            for spec, schema, typed, untyped in wanted
-            if spec is not None
+            _insertion(spec, version, known) for spec, known in _wanted(given) if spec is not None
         ]
         if not self._insertions:
             raise ConfigError((Problem("topic.field", None, "No field insertion configured"),))
@@ -92,7 +132,18 @@ class InsertField(PartTransform):
             return Plan(None, self._into_map)
         required_fields(schema, PURPOSE)
         new, insert = _planned(schema, [(one.path, one) for one in self._insertions], fill=self._fill)
-        return Plan(new, lambda value, record: insert(required_struct(value, PURPOSE), record))
+        copied = filled_columns(schema, fill=self._fill)
+
+        def with_columns(columns: Columns, batch: RecordBatch) -> ColumnRows:
+            made = [*copied(columns), *(one.column(batch) for one in self._insertions)]
+            return ColumnRows(new, made, len(batch))
+
+        is_flat = all(len(one.path) == 1 for one in self._insertions)
+        return Plan(
+            new,
+            lambda value, record: insert(required_struct(value, PURPOSE), record),
+            with_columns if is_flat else None,
+        )
 
     def _into_map(self, value: Any, record: Record) -> dict[Any, Any]:
         made = dict(required_map(value, PURPOSE))
@@ -117,19 +168,14 @@ class InsertFieldValue(InsertField):
     """Of the value."""
 
 
-def _insertion(
-    spec: str,
-    version: str,
-    schema: Schema,
-    typed: Callable[[Record], Any],
-    untyped: Callable[[Record], Any],
-) -> Insertion:
+def _insertion(spec: str, version: str, known: Known) -> Insertion:
     name = spec[:-1] if spec.endswith(("!", "?")) else spec
     try:
         path = parse_path(name, version)
     except ValueError as error:
         raise ConfigError((Problem("field", spec, str(error)),)) from None
-    return Insertion(path, schema.with_(optional=not spec.endswith("!")), typed, untyped)
+    schema = known.schema.with_(optional=not spec.endswith("!"))
+    return Insertion(path, schema, known.typed, known.untyped, known.column)
 
 
 def _planned(

@@ -11,11 +11,11 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from tidelock.config import Importance, key
-from tidelock.connect.api import DataError, Record, Schema, Type, float32
+from tidelock.connect.api import DataError, Schema, Type, float32
 from tidelock.connect.transforms.nulls import NullSettings
-from tidelock.connect.transforms.part import PartTransform, Plan, required_map, required_struct
+from tidelock.connect.transforms.part import PartTransform, Plan, required_map
 from tidelock.connect.transforms.paths import PathSettings, parse_paths
-from tidelock.connect.transforms.rewrite import Change, required_fields, rewritten, rewritten_map
+from tidelock.connect.transforms.rewrite import Change, required_fields, rewritten, rewritten_map, struct_plan
 
 PURPOSE = "mask fields"
 BITS = {Type.INT8: 8, Type.INT16: 16, Type.INT32: 32, Type.INT64: 64}
@@ -65,12 +65,8 @@ class MaskField(PartTransform):
             return Plan(None, lambda value, record: convert_map(required_map(value, PURPOSE)))
         required_fields(schema, PURPOSE)
         leaves = dict.fromkeys(self._paths, self._leaf)
-        _, convert = rewritten(schema, leaves, fill=self._fill)
-
-        def convert_struct(value: Any, record: Record) -> Any:
-            return convert(required_struct(value, PURPOSE))
-
-        return Plan(schema, convert_struct)
+        rewriting = rewritten(schema, leaves, fill=self._fill)
+        return struct_plan(rewriting._replace(schema=schema), PURPOSE)
 
     def _leaf(self, schema: Schema) -> tuple[Schema, Change]:
         return schema, self._masked(schema)

@@ -7,21 +7,34 @@ records of a batch, which share their schema object, share the result's too. Imp
 from __future__ import annotations
 
 import abc
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, NamedTuple
 
-from tidelock.connect.api import DataError, Record, Schema, Struct, Transform
+from tidelock.connect.api import DataError, Record, RecordBatch, Schema, Struct, StructRows, Transform
 
 KEPT_PLANS = 64
 
 Convert = Callable[[Any, Record], Any]
 
 
+Columns = list[list[Any]]  # one per field, one entry per record; never changed, but replaced
+ConvertColumns = Callable[[Columns, RecordBatch], Sequence[Any]]
+
+
 class Plan(NamedTuple):
-    """What becomes of values of one schema."""
+    """What becomes of values of one schema.
+
+    Attributes:
+        schema: of the new values.
+        convert: one value to the new one.
+        columns: the same for the columns of a struct schema, none of them null; it gives the batch's new
+            values. None where that is not possible.
+    """
 
     schema: Schema | None
     convert: Convert
+    columns: ConvertColumns | None = None
 
 
 class PartTransform(Transform):
@@ -55,6 +68,20 @@ class PartTransform(Transform):
             record.value, record.value_schema = plan.convert(record.value, record), plan.schema
         return record
 
+    def apply_batch(self, batch: RecordBatch) -> RecordBatch | None:
+        """See Transform."""
+        schema = batch.key_schema if self.is_key else batch.value_schema
+        columns = columns_of(schema, batch.keys if self.is_key else batch.values)
+        if columns is None:
+            return None
+        plan = self._planned(schema)
+        if plan.columns is None:
+            return None
+        made = plan.columns(columns, batch)
+        if self.is_key:
+            return replace(batch, keys=made, key_schema=plan.schema)
+        return replace(batch, values=made, value_schema=plan.schema)
+
     def _planned(self, schema: Schema | None) -> Plan:
         found = self._plans.get(id(schema))
         if found is None:
@@ -63,6 +90,13 @@ class PartTransform(Transform):
             # The schema is kept with its plan, so its id is not given to another one.
             found = self._plans[id(schema)] = schema, self.plan(schema)
         return found[1]
+
+
+def columns_of(schema: Schema | None, values: Sequence[Any]) -> Columns | None:
+    """Return the columns of a batch's keys or values; None where they have none, or one is null."""
+    if schema is None or not isinstance(values, StructRows) or values.has_nulls():
+        return None
+    return [values.column(field.index) for field in schema.fields]
 
 
 def required_struct(value: Any, purpose: str) -> Struct:

@@ -6,9 +6,10 @@ Source: Kafka `org.apache.kafka.connect.transforms.RegexRouter`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tidelock.config import Importance, Settings, key
-from tidelock.connect.api import DataError, Record, Transform
+from tidelock.connect.api import DataError, Record, RecordBatch, Transform
 from tidelock.connect.transforms.javaregex import compile_java, expand
 
 
@@ -41,11 +42,18 @@ class RegexRouter(Transform):
 
     def apply(self, record: Record) -> Record | None:
         """See Transform."""
-        topic = self._known.get(record.topic)
-        if topic is None:
-            topic = self._known[record.topic] = self._routed(record.topic)
-        record.topic = topic
+        record.topic = self._topic(record.topic)
         return record
+
+    def apply_batch(self, batch: RecordBatch) -> RecordBatch | None:
+        """See Transform."""
+        return replace(batch, topic=self._topic(batch.topic), origin=batch.topic_partition)
+
+    def _topic(self, topic: str) -> str:
+        found = self._known.get(topic)
+        if found is None:
+            found = self._known[topic] = self._routed(topic)
+        return found
 
     def _routed(self, topic: str) -> str:
         if not self._regex.fullmatch(topic):

@@ -11,9 +11,9 @@ from typing import Any
 from tidelock.config import ConfigError, Problem, key
 from tidelock.connect.api import Record, Schema, Struct, Type
 from tidelock.connect.transforms.nulls import NullSettings
-from tidelock.connect.transforms.part import PartTransform, Plan, required_map, required_struct
+from tidelock.connect.transforms.part import Columns, PartTransform, Plan, required_map, required_struct
 from tidelock.connect.transforms.paths import Path, PathSettings, parse_path, parse_paths
-from tidelock.connect.transforms.rewrite import basics, filled, required_fields
+from tidelock.connect.transforms.rewrite import basics, filled, filled_columns, in_columns, required_fields
 
 PURPOSE = "field replacement"
 
@@ -56,11 +56,20 @@ class ReplaceField(PartTransform):
             return Plan(None, lambda value, record: self._of_map(required_map(value, PURPOSE), ()))
         required_fields(schema, PURPOSE)
         new, convert = self._of_struct(schema, ())
+        copied = filled_columns(schema, fill=self._fill)
+        places = [field.index for field in schema.fields if self._keeps((field.name,))]
+        is_flat = not any(
+            field.schema.type is Type.STRUCT and self._goes_below((field.name,)) for field in schema.fields
+        )
 
         def convert_struct(value: Any, record: Record) -> Struct:
             return convert(required_struct(value, PURPOSE))
 
-        return Plan(new, convert_struct)
+        def kept_columns(columns: Columns) -> Columns:
+            made = copied(columns)
+            return [made[place] for place in places]
+
+        return Plan(new, convert_struct, in_columns(new, kept_columns) if is_flat else None)
 
     def _keeps(self, path: Path) -> bool:
         if path in self._exclude:

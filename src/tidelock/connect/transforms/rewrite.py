@@ -1,18 +1,52 @@
 """Structs and dicts made anew with other values or schemas at some paths; everything else is kept.
 
 `rewritten` plans it for a struct schema, `rewritten_map` for values without one. Given values are never
-changed. Imports the api and paths.
+changed. Imports the api, part and
+paths.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
-from tidelock.connect.api import DataError, Schema, Struct, Type
+from tidelock.connect.api import ColumnRows, DataError, Record, Schema, Struct, Type
+from tidelock.connect.transforms.part import Columns, ConvertColumns, Plan, required_struct
 from tidelock.connect.transforms.paths import Path
 
 Change = Callable[[Any], Any]
+
+
+class Rewriting(NamedTuple):
+    """A planned change: the new schema, and the functions of one struct and of the columns of many."""
+
+    schema: Schema
+    convert: Callable[[Struct], Struct]
+    columns: Callable[[Columns], Columns]
+
+
+class ColumnChange:
+    """A change with a quicker way for a whole column.
+
+    Args:
+        change: of one value.
+        column: of a list of values; None where it cannot, and each goes through `change`.
+    """
+
+    def __init__(self, change: Change, column: Callable[[list[Any]], list[Any] | None]) -> None:
+        self._change = change
+        self._column = column
+
+    def __call__(self, value: Any) -> Any:
+        """Return one changed value."""
+        return self._change(value)
+
+    def column(self, values: list[Any]) -> list[Any]:
+        """Return the changed column."""
+        made = self._column(values)
+        return list(map(self._change, values)) if made is None else made
+
+
 Leaf = Callable[[Schema], tuple[Schema, Change]]
 """Plans one field: its schema to the new schema and a function of its value, null included."""
 
@@ -32,6 +66,28 @@ def filled(schema: Schema, *, fill: bool) -> Callable[[Sequence[Any]], list[Any]
         return made
 
     return copied
+
+
+def filled_columns(schema: Schema, *, fill: bool) -> Callable[[Columns], Columns]:
+    """Do for columns what `filled` does for a row; the list that is returned may be changed."""
+    defaults = [(field.index, field.schema.default) for field in schema.fields]
+    defaults = [(index, default) for index, default in defaults if default is not None]
+    if not fill or not defaults:
+        return list
+
+    def copied(columns: Columns) -> Columns:
+        made = list(columns)
+        for index, default in defaults:
+            if None in made[index]:
+                made[index] = [default if value is None else value for value in made[index]]
+        return made
+
+    return copied
+
+
+def changed_column(change: Change, values: list[Any]) -> list[Any]:
+    """Return a column with every value changed."""
+    return change.column(values) if isinstance(change, ColumnChange) else list(map(change, values))
 
 
 def basics(schema: Schema, fields: list[tuple[str, Schema]], **parts: Any) -> Schema:
@@ -63,7 +119,7 @@ def _by_first_step(leaves: Mapping[Path, Any]) -> dict[str, tuple[Any, dict[Path
 
 def rewritten(
     schema: Schema, leaves: Mapping[Path, Leaf], *, fill: bool, keep_optional: bool = True
-) -> tuple[Schema, Callable[[Struct], Struct]]:
+) -> Rewriting:
     """Plan a struct's change at some paths; paths that lead nowhere are left out.
 
     Args:
@@ -82,8 +138,9 @@ def rewritten(
             made, change = leaf(field.schema)
             changes.append((field.index, change))
         elif below and field.schema.type is Type.STRUCT:
-            made, inner = rewritten(field.schema, below, fill=fill)
-            changes.append((field.index, _unless_null(inner)))
+            inner = rewritten(field.schema, below, fill=fill)
+            made = inner.schema
+            changes.append((field.index, _unless_null(inner.convert)))
         fields.append((field.name, made))
     if all(made is field.schema for (_, made), field in zip(fields, schema.fields, strict=True)):
         new = schema
@@ -97,7 +154,29 @@ def rewritten(
             row[index] = change(row[index])
         return Struct.from_row(new, row)
 
-    return new, convert
+    copied_columns = filled_columns(schema, fill=fill)
+
+    def convert_columns(columns: Columns) -> Columns:
+        made = copied_columns(columns)
+        for index, change in changes:
+            made[index] = changed_column(change, made[index])
+        return made
+
+    return Rewriting(new, convert, convert_columns)
+
+
+def struct_plan(rewriting: Rewriting, purpose: str) -> Plan:
+    """Return the plan of a transform that rewrites structs; a null is a DataError."""
+
+    def convert(value: Any, record: Record) -> Struct:
+        return rewriting.convert(required_struct(value, purpose))
+
+    return Plan(rewriting.schema, convert, in_columns(rewriting.schema, rewriting.columns))
+
+
+def in_columns(schema: Schema, change: Callable[[Columns], Columns]) -> ConvertColumns:
+    """Return a plan's function of columns, where a change of the columns is all there is."""
+    return lambda columns, batch: ColumnRows(schema, change(columns), len(batch))
 
 
 def _unless_null(convert: Callable[[Struct], Struct]) -> Change:

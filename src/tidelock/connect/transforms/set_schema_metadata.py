@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from tidelock.config import ConfigError, Importance, Problem, key
-from tidelock.connect.api import DataError, Record, Schema, Struct
+from tidelock.connect.api import DataError, Record, Schema, Struct, Type
 from tidelock.connect.transforms.nulls import NullSettings
 from tidelock.connect.transforms.part import PartTransform, Plan
-from tidelock.connect.transforms.rewrite import filled
+from tidelock.connect.transforms.rewrite import filled, filled_columns, in_columns
 
 
 class SetSchemaMetadataSettings(NullSettings):
@@ -48,7 +48,8 @@ class SetSchemaMetadata(PartTransform):
         def convert(value: Any, record: Record) -> Any:
             return Struct.from_row(new, copied(value.row)) if isinstance(value, Struct) else value
 
-        return Plan(new, convert)
+        columns = filled_columns(schema, fill=self._fill) if schema.type is Type.STRUCT else None
+        return Plan(new, convert, columns and in_columns(new, columns))
 
 
 class SetSchemaMetadataKey(SetSchemaMetadata):

@@ -25,7 +25,7 @@ from tidelock.connect.api import (
 from tidelock.connect.transforms.nulls import NullSettings
 from tidelock.connect.transforms.part import PartTransform, Plan, required_map, required_struct
 from tidelock.connect.transforms.paths import PathSettings, parse_paths
-from tidelock.connect.transforms.rewrite import Change, rewritten, rewritten_map
+from tidelock.connect.transforms.rewrite import Change, in_columns, rewritten, rewritten_map
 
 PURPOSE = "converting timestamp formats"
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -96,12 +96,12 @@ class TimestampConverter(PartTransform):
             return Plan(None, convert_dict)
         if schema.type is not Type.STRUCT:
             raise DataError(f"Only Struct objects supported for [{PURPOSE}], found: {schema.type.value}")
-        new, convert = rewritten(schema, dict.fromkeys(self._paths, self._leaf), fill=self._fill)
+        new, convert, columns = rewritten(schema, dict.fromkeys(self._paths, self._leaf), fill=self._fill)
 
         def convert_struct(value: Any, record: Record) -> Struct | None:
             return None if value is None else convert(required_struct(value, PURPOSE))
 
-        return Plan(new, convert_struct)
+        return Plan(new, convert_struct, in_columns(new, columns))
 
     def _leaf(self, schema: Schema) -> tuple[Schema, Change]:
         """Plan one field by its schema."""

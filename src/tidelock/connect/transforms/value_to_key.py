@@ -6,13 +6,14 @@ Source: Kafka `org.apache.kafka.connect.transforms.ValueToKey`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 from tidelock.config import Importance, key
-from tidelock.connect.api import DataError, Record, Schema, Struct, Transform
+from tidelock.connect.api import ColumnRows, DataError, Record, RecordBatch, Schema, Struct, Transform
 from tidelock.connect.transforms.nulls import NullSettings
-from tidelock.connect.transforms.part import KEPT_PLANS, required_map, required_struct
+from tidelock.connect.transforms.part import KEPT_PLANS, columns_of, required_map, required_struct
 from tidelock.connect.transforms.paths import PathSettings, parse_paths, schema_at, value_at
-from tidelock.connect.transforms.rewrite import required_fields
+from tidelock.connect.transforms.rewrite import filled_columns, required_fields
 
 PURPOSE = "copying fields from value to key"
 
@@ -51,6 +52,17 @@ class ValueToKey(Transform):
         row = [value_at(struct, path, fill=self._fill) for path in self._paths]
         record.key, record.key_schema = Struct.from_row(schema, row), schema
         return record
+
+    def apply_batch(self, batch: RecordBatch) -> RecordBatch | None:
+        """See Transform."""
+        schema = batch.value_schema
+        columns = columns_of(schema, batch.values)
+        if schema is None or columns is None or any(len(path) > 1 for path in self._paths):
+            return None
+        key_schema = self._key_schema(schema)
+        columns = filled_columns(schema, fill=self._fill)(columns)
+        picked = [columns[schema.field_names.index(name)] for [name] in self._paths]
+        return replace(batch, keys=ColumnRows(key_schema, picked, len(batch)), key_schema=key_schema)
 
     def _key_schema(self, schema: Schema) -> Schema:
         found = self._schemas.get(id(schema))
