@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import gc
 import logging
 import os
 import signal
@@ -220,6 +221,7 @@ async def run_services(
             await service.start()
         if ready is not None:
             await ready()
+        gc.freeze()  # what is loaded by now stays: a full collection need not spend 10 ms on it
         await stop.wait()
     finally:
         for service in reversed(started):

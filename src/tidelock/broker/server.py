@@ -33,6 +33,9 @@ log = logging.getLogger(__name__)
 
 # Idle connections are looked for, and their buffers given back, this often; seconds.
 HOUSEKEEPING_INTERVAL = 10.0
+# Connections that wait to be accepted, and how many of them one turn of the loop takes: all at once would
+# keep every other client waiting, 0.2 ms each.
+BACKLOG, ACCEPTED_PER_TURN = 1024, 8
 # How long a stop waits for replies to leave; seconds.
 STOP_GRACE = 2.0
 
@@ -114,7 +117,10 @@ class Broker:
         if self.settings.log_cleaner_enable:
             self._clean_at = self._flush_at + self.settings.log_cleaner_backoff_ms / 1000
         loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(lambda: Connection(self), sock=sock, backlog=1024)
+        self._server = await loop.create_server(
+            lambda: Connection(self), sock=sock, backlog=ACCEPTED_PER_TURN
+        )
+        sock.listen(BACKLOG)  # asyncio takes its argument for both
         self._schedule()
         self._report()
         log.info("broker started", extra={"bootstrap": self.bootstrap, "folder": self.settings.log_dirs})

@@ -11,6 +11,7 @@ import pytest
 from tests.support.node import fetch_request
 from tests.support.waiting import eventually_async
 from tidelock.broker import Broker, BrokerSettings
+from tidelock.broker.server import ACCEPTED_PER_TURN
 from tidelock.errors import ConflictError
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.metadata import MetadataRequest, MetadataResponse
@@ -58,6 +59,27 @@ def test_it_takes_a_socket_that_was_bound_before(tmp_path: Path) -> None:
             found = await ask_metadata("{}:{}".format(*sock.getsockname()))
             assert [(one.host, one.port) for one in found.brokers] == [("example.test", 4711)]
         finally:
+            await broker.stop()
+
+    asyncio.run(run())
+
+
+def test_many_who_come_at_once_wait_in_the_kernel_and_are_taken_a_few_at_a_time(tmp_path: Path) -> None:
+    async def run() -> None:
+        broker = Broker(settings(tmp_path))
+        await broker.start()
+        host, _, port = broker.bootstrap.rpartition(":")
+        # The loop stands still meanwhile: whoever does not fit into the kernel's queue waits for ever.
+        crowd = [socket.create_connection((host, int(port)), timeout=30) for _ in range(100)]
+        try:
+            seen = {len(broker.connections)}
+            while len(broker.connections) < len(crowd):
+                await asyncio.sleep(0)
+                seen.add(len(broker.connections))
+            assert len(seen) >= len(crowd) // ACCEPTED_PER_TURN
+        finally:
+            for sock in crowd:
+                sock.close()
             await broker.stop()
 
     asyncio.run(run())
