@@ -331,6 +331,7 @@ class StoredLog:
     def _go_offline(self, reason: str) -> None:
         if self.offline is None:
             self.offline = reason
+            self.troubles.outages += 1
             self._roll_at_ms = -1
 
     def require_online(self) -> None:

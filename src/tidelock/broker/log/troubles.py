@@ -25,9 +25,14 @@ class Trouble:
 
 
 class Troubles:
-    """Counts what went wrong until somebody is told."""
+    """Counts what went wrong until somebody is told.
+
+    Attributes:
+        outages: how many partitions have gone offline so far, closed and deleted ones included.
+    """
 
     def __init__(self) -> None:
+        self.outages = 0
         self._known: dict[str, Trouble] = {}
 
     def note(self, what: str, where: str, error: BaseException) -> None:
