@@ -170,6 +170,7 @@ def _mount_fastapi(
             return response
 
     answer.__name__ = operation.name
+    answer.__doc__ = inspect.getdoc(method)  # the interface's, where the implementation has none
     answer.__signature__ = inspect.Signature(  # type: ignore[attr-defined]  # what FastAPI reads
         [
             inspect.Parameter(

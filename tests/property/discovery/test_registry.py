@@ -1,5 +1,9 @@
-"""Random histories: the registry keeps its invariants, and a client's copy converges on it."""
+"""Random histories: the registry keeps its invariants, and a client's copy converges on it.
 
+TIDELOCK_TORTURE=1 tries 1,000 histories per rule.
+"""
+
+import os
 from collections.abc import Callable
 
 from hypothesis import given, settings
@@ -15,6 +19,7 @@ from tidelock.discovery.replica import Replica
 apps = st.sampled_from(["a", "B"])
 ids = st.sampled_from(["1", "2", "3"])
 statuses = st.sampled_from(Status)
+EXAMPLES = 1000 if os.environ.get("TIDELOCK_TORTURE") else 300
 Step = Callable[[Registry, Moment], object]
 
 
@@ -53,7 +58,7 @@ steps = st.one_of(
 histories = st.lists(st.tuples(steps, st.floats(0, 100), st.booleans()), max_size=40)
 
 
-@settings(max_examples=500)
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_a_copy_that_fetches_deltas_at_any_time_and_twice_agrees_with_the_registry(
     history: list[tuple[Step, float, bool]],
@@ -74,7 +79,7 @@ def test_a_copy_that_fetches_deltas_at_any_time_and_twice_agrees_with_the_regist
         assert replica.hashcode() == registry.hashcode()
 
 
-@settings(max_examples=300)
+@settings(max_examples=EXAMPLES)
 @given(histories)
 def test_a_copy_that_fetches_within_the_retention_is_equal_without_a_full_fetch(
     history: list[tuple[Step, float, bool]],
