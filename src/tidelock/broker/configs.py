@@ -27,6 +27,8 @@ from tidelock.config import Key, Settings
 _TYPES = {"BOOLEAN": 1, "STRING": 2, "INT": 3, "LONG": 5, "DOUBLE": 6, "LIST": 7, "CLASS": 8, "PASSWORD": 9}
 
 
+# What Kafka lets a client ask for. A broker may be started with less, and a topic may have it from before.
+SMALLEST_SEGMENT = 1 << 20
 # Attributes & 7 by compression.type; `producer` leaves batches as they come.
 _CODECS = {"uncompressed": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 # Whole numbers are INT unless they are times or do not fit; lists of one are strings here.
@@ -268,6 +270,12 @@ def problem_of(kind: type[Settings], given: Mapping[str, str | None]) -> str | N
     problems = [one for one in problems if one.key in given or one.key not in known]
     if problems:
         return "; ".join(str(one) for one in problems)
+    unused = sorted(set(given) - set(known))
+    if unused:
+        return f"{', '.join(unused)}: has no effect here, so it cannot be changed"
+    for name in ("segment_bytes", "log_segment_bytes"):
+        if values.get(name, SMALLEST_SEGMENT) < SMALLEST_SEGMENT:
+            return f"{name.replace('_', '.')}: {values[name]} is below the minimum {SMALLEST_SEGMENT}"
     if given.get("remote.storage.enable") == "true":
         return "remote.storage.enable: this broker has no tiered storage"
     if values.get("min_compaction_lag_ms", 0) > values.get("max_compaction_lag_ms", LONG_MAX):

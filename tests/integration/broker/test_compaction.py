@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from pathlib import Path
 
@@ -12,8 +13,14 @@ from tests.integration.broker.test_confluent_kafka import consumer
 from tests.support.kafka import NewKafka
 from tests.support.waiting import eventually
 
-CONFIGS = {"cleanup.policy": "compact", "segment.bytes": "200000", "min.cleanable.dirty.ratio": "0.1"}
+CONFIGS = {"cleanup.policy": "compact", "segment.bytes": str(1 << 20), "min.cleanable.dirty.ratio": "0.1"}
 ROUNDS, KEYS = 40, 500
+NOISE = [random.Random(key).randbytes(key) for key in range(KEYS)]
+"""What cannot be compressed; 4.5 MB in all."""
+
+
+def value(number: int, key: int) -> bytes:
+    return b"%d-%d-%b" % (number, key, NOISE[key])
 
 
 def log_bytes(folder: Path) -> int:
@@ -49,8 +56,7 @@ def test_the_last_value_of_each_key_stays_and_the_log_shrinks(new_kafka: NewKafk
         )
         for number in range(ROUNDS):
             for key in range(KEYS):
-                value = None if key % 10 == 9 else f"{number}-{key}-{'x' * (key * 7 % 150)}"
-                producer.produce("table", value, key=f"k{key}")
+                producer.produce("table", None if key % 10 == 9 else value(number, key), key=f"k{key}")
             producer.flush(20)
             if number % 10 == 5:
                 broker.kill()
@@ -58,12 +64,8 @@ def test_the_last_value_of_each_key_stays_and_the_log_shrinks(new_kafka: NewKafk
         producer.produce("table", b"here", key=b"end")
         assert producer.flush(20) == 0
         folder = tmp_path / "data" / "table-0"
-        eventually(lambda: not list(folder.glob("*.swap")) and log_bytes(folder) < 700_000, 30)
-        expected = {
-            f"k{key}".encode(): f"{ROUNDS - 1}-{key}-{'x' * (key * 7 % 150)}".encode()
-            for key in range(KEYS)
-            if key % 10 != 9
-        }
+        eventually(lambda: not list(folder.glob("*.swap")) and log_bytes(folder) < 2_500_000, 30)
+        expected = {f"k{key}".encode(): value(ROUNDS - 1, key) for key in range(KEYS) if key % 10 != 9}
         expected[b"end"] = b"here"
         assert table_of(broker.bootstrap, "table", "first") == expected
         broker.kill()

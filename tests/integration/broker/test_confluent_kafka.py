@@ -20,6 +20,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
+from tests.support.waiting import eventually
+
 Unique = Callable[[str], str]
 
 
@@ -187,7 +189,7 @@ def test_topics_are_administered(bootstrap: str, unique: Unique) -> None:
         create(bootstrap, topic)
     assert twice.value.args[0].code() == KafkaError.TOPIC_ALREADY_EXISTS
     client.create_partitions([NewPartitions(topic, 5)])[topic].result(10)
-    assert len(client.list_topics(topic, timeout=10).topics[topic].partitions) == 5
+    eventually(lambda: len(client.list_topics(topic, timeout=10).topics[topic].partitions) == 5)
     resource = ConfigResource(ResourceType.TOPIC, topic)
     configs = client.describe_configs([resource])[resource].result(10)
     assert configs["retention.ms"].value == "60000"
@@ -196,8 +198,12 @@ def test_topics_are_administered(bootstrap: str, unique: Unique) -> None:
     change = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.APPEND)
     changed = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[change])
     client.incremental_alter_configs([changed])[changed].result(10)
-    configs = client.describe_configs([resource])[resource].result(10)
-    assert set(configs["cleanup.policy"].value.split(",")) == {"delete", "compact"}
+
+    def policy() -> set[str]:
+        configs = client.describe_configs([resource])[resource].result(10)
+        return set(configs["cleanup.policy"].value.split(","))
+
+    eventually(lambda: policy() == {"delete", "compact"})  # Kafka answers before its broker knows
     client.delete_topics([topic])[topic].result(10)
     deadline = time.monotonic() + 10
     while topic in client.list_topics(timeout=10).topics:

@@ -89,7 +89,7 @@ def test_garbage_ends_its_own_connection(any_kafka: Kafka, garbage: bytes) -> No
 
 def test_an_unknown_version_of_api_versions_is_answered(any_kafka: Kafka) -> None:
     with connected(any_kafka) as sock:
-        sock.sendall(struct.pack(">ihhih", 10, 18, 77, 5, -1))
+        sock.sendall(struct.pack(">ihhihB", 11, 18, 77, 5, -1, 0))
         raw = frame_of(sock)
         correlation_id, pos = read_response_header(raw, 18, 0)
         response, _ = ApiVersionsResponse.decode(raw, 0, pos)
@@ -154,11 +154,19 @@ def test_clients_that_vanish_while_they_wait(any_kafka: Kafka, unique: Unique) -
     for _ in range(20):
         with connected(any_kafka) as sock:
             sock.sendall(encode_request(fetch_request(topic, 1, max_wait_ms=60_000), 4, 1))
-    with connected(any_kafka) as sock:
+    works(any_kafka, unique)
+
+
+@pytest.mark.needs_tidelock("Kafka looks at a connection again when the fetch has ended")
+def test_a_client_that_hangs_up_while_it_waits(our_broker: BrokerProcess, unique: Unique) -> None:
+    topic = unique("gone")
+    create(our_broker.bootstrap, topic)
+    produce(our_broker.bootstrap, topic, [b"x"])
+    with connected(our_broker) as sock:
         sock.sendall(encode_request(fetch_request(topic, 1, max_wait_ms=60_000), 4, 1))
         sock.shutdown(socket.SHUT_WR)
         assert is_closed(sock)
-    works(any_kafka, unique)
+    works(our_broker, unique)
 
 
 def test_a_failed_produce_without_acks_ends_the_connection(any_kafka: Kafka) -> None:

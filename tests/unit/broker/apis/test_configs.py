@@ -80,8 +80,8 @@ def test_resources_that_are_not_there(broker: MemoryBroker, kind: int, name: str
 
 
 def test_set_and_delete(broker: MemoryBroker) -> None:
-    assert alter(broker, TOPIC, "t", ("retention.ms", SET, "7"), ("segment.bytes", SET, "100000")) == 0
-    assert (value(broker, "retention.ms"), value(broker, "segment.bytes")) == ("7", "100000")
+    assert alter(broker, TOPIC, "t", ("retention.ms", SET, "7"), ("segment.bytes", SET, "2000000")) == 0
+    assert (value(broker, "retention.ms"), value(broker, "segment.bytes")) == ("7", "2000000")
     assert broker.state.log_settings("t").retention_ms == 7
     assert alter(broker, TOPIC, "t", ("retention.ms", DELETE, None)) == 0
     broker.restart()
@@ -100,12 +100,13 @@ def test_append_and_subtract(broker: MemoryBroker) -> None:
     ("changes", "code"),
     [
         ([("retention.ms", SET, "soon")], E.INVALID_CONFIG),
+        ([("segment.bytes", SET, "1048575")], E.INVALID_CONFIG),
         ([("retention.ms", SET, None)], E.INVALID_REQUEST),
         ([("cleanup.policy", APPEND, None)], E.INVALID_REQUEST),
         ([("no.such.key", SET, "1")], E.INVALID_CONFIG),
         ([("retention.ms", 9, "1")], E.INVALID_REQUEST),
         ([("retention.ms", SET, "1"), ("retention.ms", SET, "2")], E.INVALID_REQUEST),
-        ([("segment.bytes", SET, "50000"), ("retention.ms", SET, "soon")], E.INVALID_CONFIG),
+        ([("segment.bytes", SET, "1048576"), ("retention.ms", SET, "soon")], E.INVALID_CONFIG),
     ],
 )
 def test_all_of_a_resources_changes_happen_or_none(
@@ -150,8 +151,8 @@ def test_one_brokers_config_holds_before_that_of_all(broker: MemoryBroker) -> No
 
 @pytest.mark.parametrize("version", range(3))
 def test_replacing_all_configs(broker: MemoryBroker, version: int) -> None:
-    configs = [alter_configs.AlterableConfig(name="segment.bytes", value="50000")]
+    configs = [alter_configs.AlterableConfig(name="segment.bytes", value="1048576")]
     resource = alter_configs.AlterConfigsResource(resource_type=TOPIC, resource_name="t", configs=configs)
     request = alter_configs.AlterConfigsRequest(resources=[resource])
     assert broker.send(request, version).responses[0].error_code == 0
-    assert broker.state.image.topics["t"].configs == {"segment.bytes": "50000"}
+    assert broker.state.image.topics["t"].configs == {"segment.bytes": "1048576"}
