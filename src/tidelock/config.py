@@ -23,13 +23,14 @@ import difflib
 import enum
 import types
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self, dataclass_transform
 
 from tidelock.errors import TidelockError
 
 NO_DEFAULT: Any = dataclasses.MISSING
+UNKNOWN_KEY = "is not a known key"
 CLOSE = 0.75
 """How alike a misspelt name and the one it is taken for must be, of 1 (difflib's ratio)."""
 
@@ -204,12 +205,24 @@ class Settings:
             elif item.required:
                 problems.append(Problem(item.name, None, "is required and has no default"))
         if strict:
-            problems += [
-                Problem(name, given[name], "is not a known key", nearest(name, known))
-                for name in given
-                if name not in known
-            ]
+            problems += cls._unknown([name for name in given if name not in known], given, known)
         return values, problems
+
+    @classmethod
+    def refusal(cls, name: str) -> str | None:
+        """Say why a key that is not described is refused; None takes it without effect."""
+        return UNKNOWN_KEY
+
+    @classmethod
+    def _unknown(
+        cls, names: list[str], given: Mapping[str, object], known: Mapping[str, object]
+    ) -> Iterator[Problem]:
+        for name in names:
+            why = cls.refusal(name)
+            if why == UNKNOWN_KEY:
+                yield Problem(name, given[name], why, nearest(name, known))
+            elif why is not None:
+                yield Problem(name, "[hidden]", why)
 
 
 def nearest(name: str, known: Mapping[str, object] | tuple[str, ...]) -> str | None:

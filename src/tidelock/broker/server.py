@@ -322,8 +322,12 @@ class Broker:
 
 
 def _address(text: str, key: str) -> tuple[str, int]:
-    """Split `PLAINTEXT://host:port`."""
-    place = text.split(",")[0].strip().rpartition("://")[2]
+    """Split `PLAINTEXT://host:port`, of several listeners the first of that name, no controller."""
+    listeners = [one.strip() for one in text.split(",")]
+    chosen = next((one for one in listeners if one.upper().startswith("PLAINTEXT://")), listeners[0])
+    name, _, place = chosen.rpartition("://")
+    if name.upper() in ("SSL", "SASL_SSL", "SASL_PLAINTEXT"):
+        raise UsageError(f"{key}={text!r}: this broker has no TLS and no SASL, only PLAINTEXT://HOST:PORT")
     host, colon, port = place.rpartition(":")
     if not colon or not port.isdigit():
         raise UsageError(f"{key}={text!r} is not PLAINTEXT://HOST:PORT")

@@ -13,6 +13,7 @@ Source: Kafka `AbstractKafkaConfig`, `TopicConfig`, `LogConfig`.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 
 from tidelock.config import Importance, Settings, key
 
@@ -182,6 +183,19 @@ class BrokerSettings(Settings):
     transaction_state_log_num_partitions: int = key(
         default=1, at_least=1, at_most=1, doc="Partitions of __transaction_state."
     )
+
+    @classmethod
+    def refusal(cls, name: str) -> str | None:
+        """See Settings; keys that Kafka has and this broker does not use are taken."""
+        from tidelock.broker.unused_keys import what_is_wrong  # most starts have no such key
+
+        return what_is_wrong(name)
+
+    @classmethod
+    def without_effect(cls, given: Iterable[str]) -> list[str]:
+        """Return the names among `given` that are taken and change nothing, sorted."""
+        known = {key.name for key in cls.describe()}
+        return sorted(name for name in given if name not in known)
 
 
 class TopicSettings(Settings):

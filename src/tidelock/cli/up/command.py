@@ -39,7 +39,8 @@ from tidelock.cli.up.state import DEFAULT_DATA
 @click.option(
     "--config",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
-    help="Settings of the parts: .toml (a table per part) or .properties (PART.KEY=VALUE).",
+    help="Settings of the parts: .toml (a table per part) or .properties (PART.KEY=VALUE); also Kafka's"
+    " own server.properties.",
 )
 @click.option(
     "--ready-file",

@@ -1,6 +1,7 @@
 """Settings of the parts from `--set PART.key=value` and `--config FILE`, checked before anything starts.
 
-A file is TOML (one table per part, dotted keys or nested tables) or Java properties (PART.KEY=VALUE).
+A file is TOML (one table per part, dotted keys or nested tables) or Java properties (PART.KEY=VALUE);
+a Kafka broker's own `server.properties` is taken as it is.
 `--set` wins over it. Every problem is reported at once, with the nearest key. The settings class of a part is
 imported only when it has a setting.
 """
@@ -22,6 +23,9 @@ SETTINGS = {
     "connect": "tidelock.connect.runtime.settings:StandaloneSettings",
 }
 
+# A properties file with one of these, no part before it, is a Kafka broker's own.
+SERVER_PROPERTIES = frozenset({"broker.id", "listeners", "log.dirs", "node.id", "process.roles"})
+
 
 def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[str, str]]:
     """Return part -> Java key -> text.
@@ -30,7 +34,7 @@ def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[st
         ConfigError: with every unknown part, unknown key and bad value.
         ConfigFileError: the file cannot be read.
     """
-    pairs = [*(read_pairs(file) if file else ()), *map(split, assignments)]
+    pairs = [*(_from_file(file) if file else ()), *map(split, assignments)]
     settings: dict[str, dict[str, str]] = {}
     problems: list[Problem] = []
     for name, value in pairs:
@@ -48,6 +52,13 @@ def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[st
     if problems:
         raise ConfigError(tuple(problems), where=str(file) if file else "--set")
     return settings
+
+
+def _from_file(file: Path) -> list[tuple[str, str]]:
+    pairs = list(read_pairs(file))
+    if file.suffix == ".properties" and any(name in SERVER_PROPERTIES for name, _ in pairs):
+        return [(f"broker.{name}", value) for name, value in pairs]
+    return pairs
 
 
 def split(assignment: str) -> tuple[str, str]:

@@ -5,10 +5,13 @@ Every function imports its part when it is called, so that a process carries onl
 
 from __future__ import annotations
 
+import logging
 import socket
 
 from tidelock.cli.up.control import Job
 from tidelock.runtime import Service
+
+log = logging.getLogger(__name__)
 
 
 def registry(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
@@ -29,6 +32,9 @@ def broker(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
     """
     from tidelock.broker import Broker, BrokerSettings
 
+    unused = BrokerSettings.without_effect(job.settings)
+    if unused:
+        log.warning("the broker takes these keys of Kafka without effect: %s", ", ".join(unused))
     given = {"log.dirs": str(job.folder), "tidelock.flush.policy": "group", **job.settings}
     settings = BrokerSettings.parse(given, where="--set")
     return Broker(settings, sock=listener), None

@@ -1,5 +1,7 @@
 """Settings of the parts: where a name goes, and what is said when it goes nowhere."""
 
+from pathlib import Path
+
 import pytest
 
 from tidelock.cli.up.configuration import gathered, split
@@ -22,3 +24,20 @@ def test_a_name_without_a_part_is_told_the_parts() -> None:
         gathered(["num.partitions=4", "brokr.num.partitions=4"], None)
     assert [problem.nearest for problem in caught.value.problems] == [None, "broker.num.partitions"]
     assert "must start with registry., broker., connect." in str(caught.value)
+
+
+def test_a_kafka_brokers_own_file_is_taken(tmp_path: Path) -> None:
+    file = tmp_path / "server.properties"
+    file.write_text("process.roles=broker,controller\nbroker.rack=a\nnum.io.threads=8\nnum.partitions=1\n")
+    found = gathered(["broker.num.partitions=2"], file)
+    assert found == {
+        "broker": {
+            "process.roles": "broker,controller",
+            "broker.rack": "a",
+            "num.io.threads": "8",
+            "num.partitions": "2",
+        }
+    }
+    file.write_text("node.id=1\nnum.io.thread=8\n")
+    with pytest.raises(ConfigError, match=r"broker\.num\.io\.thread: is not a known key"):
+        gathered([], file)
