@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from tests.integration.eureka_clients.recording import recorded
 from tests.support.waiting import eventually_async
 from tidelock.discovery.push import moment
 from tidelock.discovery.server import RegistryServer
@@ -23,6 +24,8 @@ from tidelock.discovery.settings import RegistrySettings
 from tidelock.runtime import SystemClock, bind_loopback
 
 FOLDER = Path(__file__).parent / "eureka_clients"
+PATIENCE = 60.0
+"""Seconds; a client that starts beside all other tests takes its time."""
 NPM = "eureka-js-client@4.5.0"
 
 
@@ -34,7 +37,7 @@ class Peer:
 
     async def hear(self) -> Any:
         assert self.process.stdout is not None
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(PATIENCE):
             line = await self.process.stdout.readline()
         return json.loads(line)
 
@@ -47,7 +50,7 @@ class Peer:
         async def same() -> bool:
             return bool((await self.ask(f"see {app}"))["seen"] == sorted(ids))
 
-        await eventually_async(same)
+        await eventually_async(same, PATIENCE)
 
 
 @contextlib.asynccontextmanager
@@ -134,6 +137,50 @@ def test_py_eureka_client_registers_renews_sees_and_leaves() -> None:
     asyncio.run(scenario())
 
 
+def test_every_request_of_py_eureka_client_is_answered_as_java_would() -> None:
+    async def scenario() -> None:
+        async with registry() as server, recorded(server.url) as (url, seen), py_peer(url, "py-a", "a") as a:
+            await a.sees("PY-A", "a")
+
+            async def has_renewed() -> bool:
+                return ("PUT", "apps/PY-A/a", 200) in {(each[0], plain(each[1]), each[2]) for each in seen}
+
+            await eventually_async(has_renewed, PATIENCE)
+            assert (await a.ask("vip py-a"))["seen"] == ["a"]
+            by_id, in_app, metadata = (await a.ask("instance py-a a"))["found"]
+            assert (by_id, in_app, metadata["a__b"]) == ("a", "a", "c")
+            await a.ask("status OUT_OF_SERVICE")
+            await a.ask("unset")  # its next heartbeat is answered 404, and it registers again
+            await a.sees("PY-A", "a")
+            server.registry.cancel("py-a", "a", moment(SystemClock()))
+
+            async def is_back() -> bool:
+                return len(server.registry) == 1
+
+            await eventually_async(is_back, PATIENCE)
+            assert await a.ask("quit") == {"event": "stopped"}
+            kinds = {(method, plain(target), status) for method, target, status in seen}
+        assert kinds == {
+            ("POST", "apps/PY-A", 204),
+            ("PUT", "apps/PY-A/a", 200),
+            ("PUT", "apps/PY-A/a", 404),
+            ("GET", "apps/", 200),
+            ("GET", "apps/delta", 200),
+            ("GET", "vips/py-a", 200),
+            ("GET", "instances/a", 200),
+            ("GET", "apps/py-a/a", 200),
+            ("PUT", "apps/PY-A/a/status", 200),
+            ("DELETE", "apps/PY-A/a/status", 200),
+            ("DELETE", "apps/PY-A/a", 200),
+        }
+
+    asyncio.run(scenario())
+
+
+def plain(target: str) -> str:
+    return target.partition("?")[0].removeprefix("/eureka/")
+
+
 def test_py_eureka_client_comes_back_after_its_lease_was_lost() -> None:
     async def scenario() -> None:
         async with registry() as server, py_peer(server.url, "py-a", "a"):
@@ -142,7 +189,7 @@ def test_py_eureka_client_comes_back_after_its_lease_was_lost() -> None:
             async def back() -> bool:
                 return len(server.registry) == 1
 
-            await eventually_async(back)
+            await eventually_async(back, PATIENCE)
 
     asyncio.run(scenario())
 
@@ -168,7 +215,7 @@ def test_spring_ready_python_registers_renews_sees_comes_back_and_leaves() -> No
                 async def back() -> bool:
                     return len(server.registry) == 2
 
-                await eventually_async(back)  # its heartbeat was answered 404
+                await eventually_async(back, PATIENCE)  # its heartbeat was answered 404
                 assert await spring.ask("quit") == {"event": "stopped"}
             await python.sees("SPRING-USERS")
             assert not server.registry.application("spring-users")
@@ -177,7 +224,7 @@ def test_spring_ready_python_registers_renews_sees_comes_back_and_leaves() -> No
 
 
 @pytest.mark.needs_node
-@pytest.mark.parametrize("path", ["/eureka/apps/", "/eureka/v2/apps/"])
+@pytest.mark.parametrize("path", ["/eureka/apps/", "/eureka/v2/apps/", "/eureka/apps", "/eureka/v2/apps"])
 def test_both_clients_see_each_other_and_leave(node_modules: Path, path: str) -> None:
     async def scenario() -> None:
         async with registry() as server, py_peer(server.url, "py-orders", "p1") as python:
@@ -189,7 +236,7 @@ def test_both_clients_see_each_other_and_leave(node_modules: Path, path: str) ->
                 async def beaten() -> bool:
                     return bool((await node.ask("beats"))["beats"] >= 2)
 
-                await eventually_async(beaten)
+                await eventually_async(beaten, PATIENCE)
                 assert await node.ask("quit") == {"event": "stopped"}
             await python.sees("JS-USERS")
             assert [lease.instance.app for lease in server.registry.leases()] == ["PY-ORDERS"]
@@ -215,7 +262,7 @@ def test_javascript_notices_that_an_instance_is_out_of_service(node_modules: Pat
             async def noticed() -> bool:
                 return bool((await node.ask("statuses py-orders"))["statuses"] == expected)
 
-            await eventually_async(noticed)
+            await eventually_async(noticed, PATIENCE)
 
     asyncio.run(scenario())
 

@@ -131,18 +131,16 @@ class PeerQueue:
     _sent: dict[_Slot, _Waiting] = field(default_factory=dict)
     _not_before: float = 0.0
 
-    def add(self, task: Task, now: float, *, renewal_interval: float = EXPIRY) -> None:
+    def add(self, task: Task, now: float) -> None:
         """Queue a task; it replaces an older one of its kind and leaves when that would have.
 
         Otherwise an instance whose heartbeats come faster than `HEARTBEAT_DELAY` would never be passed on, as
         happens between Java's.
         """
-        is_heartbeat = task.kind is Kind.HEARTBEAT
-        life = min(EXPIRY, renewal_interval) if is_heartbeat else EXPIRY
-        due = now + (HEARTBEAT_DELAY if is_heartbeat else DELAY)
+        due = now + (HEARTBEAT_DELAY if task.kind is Kind.HEARTBEAT else DELAY)
         slot = _slot(task)
         older = self._waiting.pop(slot, None)  # so that the newest stands last
-        self._waiting[slot] = _Waiting(task, due if older is None else min(due, older.due), now + life)
+        self._waiting[slot] = _Waiting(task, due if older is None else min(due, older.due), now + EXPIRY)
         if len(self._waiting) > LIMIT:
             del self._waiting[next(iter(self._waiting))]
             self.dropped += 1

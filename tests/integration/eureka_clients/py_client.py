@@ -1,6 +1,6 @@
 """py-eureka-client, unmodified, driven by lines; answers are JSON lines.
 
-Commands: `see APP`, `metadata APP`, `status STATUS`, `unset`, `quit`.
+Commands: `see APP`, `metadata APP`, `vip NAME`, `instance APP ID`, `status STATUS`, `unset`, `quit`.
 
 usage: py_client.py URL APP ID PORT
 """
@@ -12,6 +12,7 @@ from typing import Any
 
 answers, sys.stdout = sys.stdout, sys.stderr  # the client logs to stdout
 
+from py_eureka_client import eureka_basic  # noqa: E402  # after that
 from py_eureka_client.eureka_client import EurekaClient  # noqa: E402  # after that
 
 
@@ -43,6 +44,15 @@ async def main() -> None:
         elif command == "metadata":
             found = client.applications.get_application(argument).up_instances
             say(metadata=[instance.metadata for instance in found])
+        elif command == "vip":
+            found = await eureka_basic.get_vip(f"{url}/", argument)
+            say(seen=sorted(one.instanceId for app in found.applications for one in app.instances))
+        elif command == "instance":
+            app_name, _, wanted = argument.partition(" ")
+            # this one returns the coroutine that does the work
+            by_id = await (await eureka_basic.get_instance(f"{url}/", wanted))
+            in_app = await eureka_basic.get_app_instance(f"{url}/", app_name, wanted)
+            say(found=[by_id.instanceId, in_app.instanceId, in_app.metadata])
         elif command == "status":
             await client.status_update(argument)
             say(event="status")
