@@ -6,6 +6,7 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.engines",
     "tests.support.kafka",
+    "tests.support.schema_registry",
     "tests.support.up",
 ]
 

@@ -118,6 +118,11 @@ CONVERTERS = (
         )
         for name in ("Boolean", "Double", "Float", "Integer", "Long", "Short")
     ),
+    Plugin(
+        "io.confluent.connect.avro.AvroConverter",
+        "converter",
+        "tidelock.connect.converters.avro.converter:AvroConverter",
+    ),
 )
 TRANSFORMS = "tidelock.connect.transforms"
 SIDED = {  # of the key or of the value

@@ -18,7 +18,7 @@ from typing import Any
 
 from tidelock.client import ClientSettings
 from tidelock.config import ConfigError, Key, Problem, Secret, Settings, nearest, parse_value
-from tidelock.connect.api import Connector, PluginNotFound
+from tidelock.connect.api import ConnectError, Connector, PluginNotFound
 from tidelock.connect.runtime.batching import merged_properties
 from tidelock.connect.runtime.chain_validation import check_chain
 from tidelock.connect.runtime.config_providers import Providers, without_values
@@ -249,10 +249,10 @@ def _converter_problems(
         if not name:
             continue
         try:
-            converter = plugins.converter(name).load()
+            converter = plugins.converter(name).load()()  # made, to see that its library is there
             settings: type[Settings] = converter.settings
             settings.parse(merged_properties(worker, config, prefix), strict=False)
-        except PluginNotFound as error:
+        except (PluginNotFound, ConnectError) as error:
             problems.append(Problem(prefix, name, f"{error.what}; {error.hint or error.where}"))
         except ConfigError as error:
             problems += [
