@@ -23,7 +23,7 @@ from tidelock.discovery.settings import DiscoverySettings, InstanceSettings, Reg
 from tidelock.http import telling
 from tidelock.http.local import LocalFirst
 from tidelock.http.serve import mount
-from tidelock.runtime import SystemClock, bind_loopback
+from tidelock.runtime import SystemClock, bind_loopback, environment
 from tidelock.web import Message, Receive, Scope, Send, send_reply
 
 
@@ -96,7 +96,11 @@ def bare_app_with_lifespan() -> Any:
 
 
 @pytest.mark.parametrize("make", [starlette_app, fastapi_app, bare_app, bare_app_with_lifespan])
-def test_an_application_is_found_while_it_is_served(make: Callable[[], Any]) -> None:
+def test_an_application_is_found_while_it_is_served(
+    make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE", "prometheus")
+
     async def run() -> None:
         async with registry() as url:
             sock = bind_loopback(0)
@@ -121,6 +125,8 @@ def test_an_application_is_found_while_it_is_served(make: Callable[[], Any]) -> 
                     assert await client.connect(Hello).hello("ann") == "hello ann"
                     health = await client.get("http://hello-service/actuator/health")
                     info = await client.get("http://hello-service/actuator/info")
+                    figures = await client.get("http://hello-service/actuator/prometheus")
+                    assert b"# TYPE tidelock_call_duration_seconds histogram" in figures.body
                     assert health.json() == {"status": "UP"}
                     assert info.json() == {
                         "app": {"name": "hello-service", "instanceId": instance.instance_id}
@@ -185,7 +191,8 @@ def test_a_wsgi_application_is_found_while_its_process_lives(kind: str) -> None:
                 return not observer.instances("wsgi-service")
 
             line = [sys.executable, "-m", "tests.integration.wsgi_service", kind, str(port), url]
-            process = await asyncio.create_subprocess_exec(*line)
+            variables = {**environment(), "MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE": "*"}
+            process = await asyncio.create_subprocess_exec(*line, env=variables)
             try:
                 (instance,) = await eventually_async(known, 30.0)
                 source = LocalFirst(SystemClock(), {"EUREKA_CLIENT_SERVICEURL_DEFAULTZONE": url})
@@ -193,6 +200,8 @@ def test_a_wsgi_application_is_found_while_its_process_lives(kind: str) -> None:
                     assert (await client.get("http://wsgi-service/ann")).text == "/ann"
                     health = await client.get("http://wsgi-service/actuator/health")
                     info = await client.get("http://wsgi-service/actuator/info")
+                    figures = await client.get("http://wsgi-service/actuator/prometheus")
+                assert b"# TYPE tidelock_call_duration_seconds histogram" in figures.body
                 assert health.json() == {"status": "UP"}
                 assert info.json()["app"] == {"name": "wsgi-service", "instanceId": instance.instance_id}
                 await source.close()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,10 +28,17 @@ PORT_VARIABLE = "PORT"
 PATIENCE = 0.02
 """Seconds between two looks at the own port while starting."""
 
-HEALTH_PATH, INFO_PATH = "/actuator/health", "/actuator/info"
-ACTUATOR_PATHS = frozenset({HEALTH_PATH, INFO_PATH})
+HEALTH_PATH, INFO_PATH, METRICS_PATH = "/actuator/health", "/actuator/info", "/actuator/prometheus"
+EXPOSED_VARIABLE = "MANAGEMENT_ENDPOINTS_WEB_EXPOSURE_INCLUDE"
+"""Spring's `management.endpoints.web.exposure.include` as a variable; "prometheus" opens METRICS_PATH."""
 
 Health = Callable[[], Awaitable[bool]]
+
+
+def actuator_paths(variables: Mapping[str, str]) -> frozenset[str]:
+    """Return which paths are answered beside the application's: what it calls is told on request only."""
+    included = {each.strip().lower() for each in variables.get(EXPOSED_VARIABLE, "").split(",")}
+    return frozenset({HEALTH_PATH, INFO_PATH} | ({METRICS_PATH} if included & {"prometheus", "*"} else set()))
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,9 @@
    the news are refused, which their clients know how to handle: nothing was sent.
 4. Meanwhile the registry is told every ten seconds whom this process calls, for its page.
 
-`/actuator/health` and `/actuator/info` answer in Spring's layout, and the caller's deadline is kept
-(`middleware`). The instance's life is in `announcing`, the WSGI side in `registration_wsgi`.
+`/actuator/health`, `/actuator/info` and, where Spring's variable exposes it, `/actuator/prometheus` answer as
+Spring's would, and the caller's deadline is kept (`middleware`). The instance's life is in `announcing`, the
+WSGI side in `registration_wsgi`.
 """
 
 from __future__ import annotations
@@ -21,8 +22,10 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from tidelock.discovery.settings import InstanceSettings
 from tidelock.errors import TidelockError
-from tidelock.http.announcing import ACTUATOR_PATHS, INFO_PATH, Announcement, Health, Options
+from tidelock.http.announcing import INFO_PATH, METRICS_PATH, Announcement, Health, Options, actuator_paths
 from tidelock.http.middleware import JSON, DeadlineMiddleware, TraceMiddleware
+from tidelock.http.prometheus import MEDIA, scraped
+from tidelock.runtime import environment
 from tidelock.web import AsgiApp, Message, Receive, Scope, Send, send_reply
 
 if TYPE_CHECKING:
@@ -103,13 +106,14 @@ class Registered:
     def __init__(self, app: AsgiApp, options: Options) -> None:
         self._app = app
         self._bounded = DeadlineMiddleware(TraceMiddleware(app))
+        self._paths = actuator_paths(environment())
         self.announcement = Announcement(options)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See the ASGI specification."""
         if scope["type"] == "lifespan":
             await self._lifespan(scope, receive, send)
-        elif scope["type"] == "http" and scope["path"] in ACTUATOR_PATHS:
+        elif scope["type"] == "http" and scope["path"] in self._paths:
             await self._actuator(scope["path"], send)
         else:
             await self._bounded(scope, receive, send)
@@ -160,6 +164,9 @@ class Registered:
         return {"type": "lifespan.startup.complete"}
 
     async def _actuator(self, path: str, send: Send) -> None:
+        if path == METRICS_PATH:
+            await send_reply(send, 200, scraped.body(), [(b"content-type", MEDIA.encode())])
+            return
         status, body = (
             (200, self.announcement.info()) if path == INFO_PATH else await self.announcement.health()
         )

@@ -19,7 +19,9 @@ from http import HTTPStatus
 from typing import Any, TypeAlias, TypeVar, cast
 
 from tidelock.errors import TidelockError
-from tidelock.http.announcing import ACTUATOR_PATHS, INFO_PATH, Announcement, Options
+from tidelock.http.announcing import INFO_PATH, METRICS_PATH, Announcement, Options, actuator_paths
+from tidelock.http.prometheus import MEDIA, scraped
+from tidelock.runtime import environment
 
 log = logging.getLogger(__name__)
 
@@ -55,20 +57,25 @@ class RegisteredWsgi:
     def __init__(self, app: WsgiApp, options: Options) -> None:
         self._app = app
         self._options = options
+        self._paths = actuator_paths(environment())
         self._begin()
         os.register_at_fork(after_in_child=self._begin)  # a server may import first and fork then
 
     def __call__(self, environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         """See PEP 3333."""
-        path = environ.get("PATH_INFO")
-        if path not in ACTUATOR_PATHS:
+        path = environ.get("PATH_INFO", "")
+        if path not in self._paths:
             return self._app(environ, start_response)
-        status, body = (
-            (200, self._presence.announcement.info()) if path == INFO_PATH else self._presence.health()
-        )
+        media = MEDIA if path == METRICS_PATH else "application/json"
+        status, body = self._actuator(path)
         line = f"{status} {HTTPStatus(status).phrase}"
-        start_response(line, [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
+        start_response(line, [("Content-Type", media), ("Content-Length", str(len(body)))])
         return [body]
+
+    def _actuator(self, path: str) -> tuple[int, bytes]:
+        if path == METRICS_PATH:
+            return 200, scraped.body()
+        return (200, self._presence.announcement.info()) if path == INFO_PATH else self._presence.health()
 
     def _begin(self) -> None:
         self._presence = Presence(self._options)
