@@ -93,18 +93,20 @@ def hangers_on(port: int) -> Iterator[socket.socket]:
 
 
 class Attacker(threading.Thread):
-    """Opens one connection after the other until its time is over."""
+    """Opens one connection after the other until its time is over; `is_done` when nothing else ended it."""
 
     def __init__(self, port: int, end: float, seed: str) -> None:
         super().__init__(daemon=True)
         self.port, self.end, self.chance = port, end, Random(seed)
         self.count = 0
+        self.is_done = False
 
     def run(self) -> None:
         while time.monotonic() < self.end:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):  # cut off, at whatever call; also "not connected"
                 one_connection(self.port, self.chance)
             self.count += FRAMES_PER_CONNECTION
+        self.is_done = True
 
 
 def main(port: int, seconds: float, seed: int) -> None:
@@ -118,6 +120,7 @@ def main(port: int, seconds: float, seed: int) -> None:
         for sock in slow[1::2]:
             with contextlib.suppress(ConnectionError):
                 sock.sendall(b"\0")
+    assert all(attacker.is_done for attacker in attackers)
     sys.stdout.write(f"{sum(attacker.count for attacker in attackers)}\n")
 
 

@@ -189,26 +189,26 @@ def relay_process(url: URL, bootstrap: str) -> subprocess.Popen[bytes]:
 
 
 @pytest.mark.timeout(180)
-def test_a_killed_relay_repeats_and_loses_nothing(any_database: URL, bootstrap: str) -> None:
+def test_a_killed_relay_repeats_and_loses_nothing(any_database: URL, kafka: Kafka) -> None:
     """kill -9 at random moments under load, another producer writing to the same topic."""
     engine, draw, total = open_engine(any_database), random.Random(3), 0
     prepare(engine)
     topic = f"killed-{os.getpid()}-{engine.dialect.name}"
     for _ in range(3):
-        process = relay_process(any_database, bootstrap)
+        process = relay_process(any_database, kafka.bootstrap)
         fill(engine, topic, total, 1000)
         total += 1000
-        outbox = Relay(engine, bootstrap)
+        outbox = Relay(engine, kafka.bootstrap)
         left = draw.randrange(200, 1000)
         eventually(lambda: outbox.lag() < left, 20, interval=0.002)  # noqa: B023  # called at once
         process.send_signal(signal.SIGKILL)
         process.wait()
         outbox.stop()
-    relay = Relay(engine, bootstrap, settings=QUICK)
+    relay = Relay(engine, kafka.bootstrap, settings=QUICK)
     relay.start()
     assert relay.until_caught_up(30)
     relay.stop()
-    expect(bootstrap, topic, total)
+    expect(kafka.bootstrap, topic, total)
     engine.dispose()
 
 

@@ -1,6 +1,7 @@
 """The Kafka that a test talks to: our broker, Apache's, or one that somebody gives.
 
-    pytest                            ours; what asks for `kafka` or `bootstrap` on Apache Kafka as well
+    pytest                            ours; what asks for `bootstrap` (quick ones) on Apache Kafka as well
+    pytest --kafka both               what asks for `kafka` too, which takes minutes
     pytest --kafka apache             all that speak Kafka on Apache Kafka: the original checks the tests
     pytest --kafka tidelock           ours alone
     pytest --bootstrap HOST:PORT      a cluster that runs already; the topics stay
@@ -23,7 +24,7 @@ import pytest
 from tests.engines.kafka import ApacheKafka
 from tests.support.broker import BrokerProcess
 
-CHOICES = ("both", "tidelock", "apache")
+CHOICES = ("quick", "both", "tidelock", "apache")
 _numbers = itertools.count(1)
 
 
@@ -53,7 +54,7 @@ NewKafka = Callable[..., MortalKafka]
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("kafka")
-    group.addoption("--kafka", choices=CHOICES, default="both", help="whose broker the tests speak to")
+    group.addoption("--kafka", choices=CHOICES, default="quick", help="whose broker the tests speak to")
     group.addoption("--bootstrap", metavar="HOST:PORT", help="a cluster that the tests speak to instead")
 
 
@@ -65,7 +66,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "kafka" in metafunc.fixturenames:
         apache = pytest.param("apache", marks=pytest.mark.needs_kafka)
         which = chosen(metafunc.config)
-        params = {"both": ["tidelock", apache], "apache": [apache]}.get(which, [which])
+        both = which == "both" or (which == "quick" and "bootstrap" in metafunc.fixturenames)
+        params = ["tidelock", apache] if both else [{"quick": "tidelock", "apache": apache}.get(which, which)]
         metafunc.parametrize("kafka", params, indirect=True)
 
 
@@ -98,18 +100,19 @@ def our_broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrokerProce
 
 @pytest.fixture
 def kafka(request: pytest.FixtureRequest) -> Kafka:
-    """Our broker, and then Apache Kafka: for what is quick."""
+    """Our broker, or the one that the command line names; with `--kafka both` ours, then Apache Kafka."""
     return named(request, request.param)
 
 
 @pytest.fixture
 def bootstrap(kafka: Kafka) -> str:
+    """Our broker, and then Apache Kafka: for what is quick."""
     return kafka.bootstrap
 
 
 @pytest.fixture(scope="session")
 def any_kafka(request: pytest.FixtureRequest) -> Kafka:
-    """Our broker, or the one that the command line names: for what is slow, or less about Kafka."""
+    """Our broker, or the one that the command line names: never both."""
     return named(request, chosen(request.config))
 
 
