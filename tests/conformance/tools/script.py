@@ -200,6 +200,25 @@ def configs() -> list[Step]:
     return [Step(CONFIGS, line) for line in lines]
 
 
+def group_configs() -> list[Step]:
+    group = "--entity-type groups --entity-name sharers"
+    lines = (
+        f"{group} --describe",
+        f"{group} --alter --add-config share.auto.offset.reset=earliest,consumer.session.timeout.ms=50000",
+        f"{group} --describe",
+        f"{group} --describe --all",
+        "--entity-type groups --describe",
+        f"{group} --alter --add-config consumer.session.timeout.ms=1000",
+        f"{group} --alter --add-config share.isolation.level=none",
+        f"{group} --alter --add-config nothing.known=1",
+        f"{group} --alter --delete-config nothing.known",
+        f"{group} --alter --delete-config share.auto.offset.reset,consumer.session.timeout.ms",
+        f"{group} --describe",
+        "--entity-type groups --entity-default --alter --add-config share.isolation.level=read_committed",
+    )
+    return [Step(CONFIGS, line) for line in lines]
+
+
 def broker_configs() -> list[Step]:
     topic = "--entity-type topics --entity-name words"
     broker = "--entity-type brokers --entity-name 1"
@@ -308,6 +327,7 @@ SCRIPT = [
     *records(),
     *groups(),
     *configs(),
+    *group_configs(),
     *broker_configs(),
     *transactions(),
     *measures(),

@@ -8,6 +8,7 @@ TransactionalMessageCopier is a third; the control is the same on Apache Kafka. 
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import shutil
@@ -29,6 +30,8 @@ SECONDS = float(os.environ.get("TXN_SECONDS", "6"))
 PARTITIONS = 2
 KEYS = 7
 SETTLE = 60.0
+
+log = logging.getLogger(__name__)
 
 
 class Program:
@@ -118,7 +121,7 @@ class Feeder:
 
 def run(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: Callable[[], None]) -> int:
     """Feed, transform and kill for a while; returns how many records were fed."""
-    chance = random.Random(11)
+    chance, deaths = random.Random(11), [0, 0]
     feeder = Feeder(bootstrap, topics[0])
     program.start()
     end = time.monotonic() + SECONDS
@@ -130,12 +133,15 @@ def run(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: 
         if now > program_dies:
             program.kill()
             program.start()
+            deaths[0] += 1
             program_dies = now + chance.uniform(*program.pause)
         if now > broker_dies:
             kill_broker()
+            deaths[1] += 1
             broker_dies = time.monotonic() + chance.uniform(1.0, 3.0)
         time.sleep(0.02)  # the pace of the feeding
     assert feeder.producer.flush(30) == 0
+    log.info("%d records fed; %d times the program was killed, %d times the broker", feeder.count, *deaths)
     return feeder.count
 
 
