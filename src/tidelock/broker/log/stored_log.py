@@ -31,7 +31,7 @@ from tidelock.protocol.error_codes import KafkaStorageError
 DELETED_SUFFIX = "-delete"
 # A recovery checkpoint is due when the active segment has grown by this much, and by this many times the
 # checkpoint's own size: it then costs a few percent of what is written, and a scan reads about as much.
-RESUME_EVERY_BYTES = 4 << 20
+RESUME_EVERY_BYTES = 1 << 20
 RESUME_EVERY_SIZES = 16
 
 
