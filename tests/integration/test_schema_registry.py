@@ -12,6 +12,7 @@ from tests.support.schema_registry import SchemaRegistryServer, is_wire
 from tidelock.config import ConfigError
 from tidelock.connect.api import DataError, RetriableError, Schema, Struct
 from tidelock.connect.converters.avro.converter import AvroConverter
+from tidelock.connect.converters.jsonschema.converter import JsonSchemaConverter
 from tidelock.connect.converters.registry.errors import RegistryRefused, RegistryUnreachable, SchemaRefused
 
 ORDER = Schema.struct(
@@ -202,3 +203,28 @@ def test_all_problems_of_the_keys_at_once() -> None:
         "basic.auth.user.info",
     ]
     assert "y" not in [str(one.value) for one in caught.value.problems]
+
+
+def test_json_schema_goes_the_same_way(registry: SchemaRegistryServer) -> None:
+    def converter(**keys: str) -> JsonSchemaConverter:
+        made = JsonSchemaConverter()
+        given = {name.replace("_", "."): value for name, value in keys.items()}
+        made.configure({"schema.registry.url": registry.url, **given}, is_key=False)
+        return made
+
+    payloads = converter().encode("orders", ORDER, [order(1), order(2)])
+    assert all(is_wire(one, 1) for one in payloads)
+    assert registry.schemas[0]["schemaType"] == "JSON"
+    [run] = converter(json_fail_invalid_schema="true").decode("orders", payloads)
+    assert run.schema is not None
+    assert run.schema.with_(version=None) == ORDER
+    assert [one["id"] for one in run.values] == [1, 2]
+    with pytest.raises(DataError, match="the record's schema is JSON, not Avro"):
+        avro(registry).decode("orders", payloads)
+    item = {"title": "Item", "type": "object", "properties": {"n": {"type": "integer"}}}
+    registry.register("item", {"schema": json.dumps(item), "schemaType": "JSON"})
+    basket = {"type": "array", "items": {"$ref": "item.json"}}
+    reference = {"name": "item.json", "subject": "item", "version": 1}
+    registry.register("t", {"schema": json.dumps(basket), "schemaType": "JSON", "references": [reference]})
+    [run] = converter(json_fail_invalid_schema="true").decode("t", [b'\0\0\0\0\3[{"n": 3}]'])
+    assert [one.as_dict() for one in run.values[0]] == [{"n": 3}]

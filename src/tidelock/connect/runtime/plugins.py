@@ -119,6 +119,11 @@ CONVERTERS = (
         for name in ("Boolean", "Double", "Float", "Integer", "Long", "Short")
     ),
     Plugin(
+        "io.confluent.connect.json.JsonSchemaConverter",
+        "converter",
+        "tidelock.connect.converters.jsonschema.converter:JsonSchemaConverter",
+    ),
+    Plugin(
         "io.confluent.connect.avro.AvroConverter",
         "converter",
         "tidelock.connect.converters.avro.converter:AvroConverter",
