@@ -12,7 +12,7 @@ UV := $(shell command -v uv 2>/dev/null)
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check unit bench engines conformance lock format reference clean
+.PHONY: help demo test check unit bench engines peers conformance lock format reference clean
 
 help: ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -54,6 +54,15 @@ bench: $(STAMP) ## benchmarks beside named peers, as ratios
 
 engines: $(STAMP) ## fetch Apache Kafka, its tools; build Spring's Eureka server and a service (Java 17, Maven) into .engines
 	@$(BIN)/python -m tests.engines.fetch && $(BIN)/python -m tests.engines.spring
+
+peers: ## the Python clients that `make bench ARGS=calls` compares with, into .peers
+ifneq ($(UV),)
+	@test -x .peers/bin/python || $(UV) venv --quiet --python $(PYTHON) .peers
+	@$(UV) pip install --quiet --python .peers/bin/python -r bench/peers.txt
+else
+	@test -x .peers/bin/pip || $(PYTHON) -m venv .peers
+	@.peers/bin/pip install --quiet --disable-pip-version-check -r bench/peers.txt
+endif
 
 conformance: $(STAMP) ## other projects' suites for their Kafka clients, against our broker (needs git and the network)
 	@$(BIN)/python -m tests.conformance.clients.run $(ARGS)

@@ -1,52 +1,46 @@
-"""Calls per second of the declarative client, beside aiohttp + msgspec and httpx + pydantic written by hand.
+"""Calls per second of the declarative client beside other clients in Python and OpenFeign on the JVM.
 
-One server process (uvicorn, bare ASGI) on the last core, one client process per measurement on the first;
-all on uvloop where it is installed. Every peer gets the same 270-byte order and decodes it into a typed
-object. Ours runs with everything on: balancing over three addresses of the server, breaker, retry budget,
-deadline, header limits. The figures are ratios within one run; the best of the rounds counts, because the
-machine may be busy.
+One server process (uvicorn, bare ASGI) on the last core, one client process per measurement on the first.
+Every client gets the same 270-byte order and decodes it into a typed object. Ours runs with everything on:
+balancing over three addresses of the server, breaker, retry budget, deadline, header limits. Round by round
+the clients take turns, and the best round of each counts, by its CPU time: the machine may be busy.
+
+    make bench ARGS=calls                all, about five minutes
+    python -m bench.calls TEXT...        only clients whose name contains one of the texts, ours always
+
+The other Python clients live in an environment of their own (`make peers`), OpenFeign among the engines
+(`make engines`); what is missing is named and left out. The ratios compare blocking clients with our
+blocking one and all others with ours on uvloop.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
+from tests.engines.fetch import Unavailable
+from tests.engines.spring import CALLER
 
+from bench.calling import BODY, Figures, Order, Peer, answer, pin
+from bench.timing import markdown
 from tidelock import http
 from tidelock.runtime import bind_loopback
 
+ROOT = Path(__file__).resolve().parents[1]
 CONCURRENCY = (1, 16, 64)
-ROUNDS = 3
-WARM_UP, SECONDS = 0.3, 1.0
+ROUNDS = 2
+JVM_WARM_UP, JVM_SECONDS = 20.0, 2.0
+"""The JVM compiles what is called often; a Python client is as quick in its first second as later."""
 
-Call = Callable[[], Awaitable[Any]]
-
-
-class Line(msgspec.Struct):
-    sku: str
-    quantity: int
-    price: float
-
-
-class Order(msgspec.Struct):
-    id: int
-    customer: str
-    country: str
-    total: float
-    lines: list[Line]
-
-
-LINES = [Line(f"SKU-{number:05}", number + 1, 9.95) for number in range(4)]
-BODY = msgspec.json.encode(Order(42, "ann@example.org", "KR", 99.5, LINES))
+OURS, OURS_ASYNCIO, OURS_BLOCKING = "tidelock", "tidelock, asyncio", "tidelock, blocking"
+FEIGN = "OpenFeign (JVM)"
 
 
 @http.api("order-service", path="/orders", timeout=2.0)
@@ -56,165 +50,155 @@ class Orders:
         raise NotImplementedError
 
 
-@dataclass
-class Figures:
-    """One measurement."""
-
-    calls_per_second: float
-    p50_ms: float
-    p99_ms: float
-    cpu_us: float
-
-
-# the peers: each yields a function that makes one call
+def source(ports: list[int]) -> http.StaticSource:
+    return http.StaticSource({"order-service": [f"http://127.0.0.1:{port}" for port in ports]})
 
 
 @contextlib.asynccontextmanager
-async def tidelock(ports: list[int]) -> Any:
-    source = http.StaticSource({"order-service": [f"http://127.0.0.1:{port}" for port in ports]})
-    async with http.Client(source) as client:
+async def tidelock(ports: list[int]) -> AsyncIterator[Callable[[], Any]]:
+    async with http.Client(source(ports)) as client:
         orders = client.connect(Orders)
         yield lambda: orders.get(42)
 
 
-@contextlib.asynccontextmanager
-async def aiohttp_msgspec(ports: list[int]) -> Any:
-    import aiohttp
-
-    decode = msgspec.json.Decoder(Order).decode
-    url = f"http://127.0.0.1:{ports[0]}/orders/42"
-    timeout = aiohttp.ClientTimeout(total=2.0)
-    async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
-
-        async def call() -> Order:
-            async with session.get(url) as response:
-                response.raise_for_status()
-                return decode(await response.read())
-
-        yield call
-
-
-@contextlib.asynccontextmanager
-async def httpx_pydantic(ports: list[int]) -> Any:
-    import httpx
-    import pydantic
-
-    class PydanticLine(pydantic.BaseModel):
-        sku: str
-        quantity: int
-        price: float
-
-    class PydanticOrder(pydantic.BaseModel):
-        id: int
-        customer: str
-        country: str
-        total: float
-        lines: list[PydanticLine]
-
-    PydanticOrder.model_rebuild(_types_namespace={"PydanticLine": PydanticLine})
-    url = f"http://127.0.0.1:{ports[0]}/orders/42"
-    async with httpx.AsyncClient(timeout=2.0, limits=httpx.Limits(max_connections=None)) as client:
-
-        async def call() -> PydanticOrder:
-            response = await client.get(url)
-            response.raise_for_status()
-            return PydanticOrder.model_validate_json(response.content)
-
-        yield call
-
-
 @contextlib.contextmanager
 def tidelock_blocking(ports: list[int]) -> Iterator[Callable[[], Any]]:
-    source = http.StaticSource({"order-service": [f"http://127.0.0.1:{port}" for port in ports]})
-    with http.connect_blocking(Orders, source=source) as orders:
+    with http.connect_blocking(Orders, source=source(ports)) as orders:
         yield lambda: orders.get(42)
 
 
-@contextlib.contextmanager
-def httpx_blocking(ports: list[int]) -> Iterator[Callable[[], Any]]:
+@contextlib.asynccontextmanager
+async def httpx_through(url: str, transport: Any) -> AsyncIterator[Callable[[], Any]]:
     import httpx
 
     decode = msgspec.json.Decoder(Order).decode
-    url = f"http://127.0.0.1:{ports[0]}/orders/42"
-    with httpx.Client(timeout=2.0) as client:
+    limits = httpx.Limits(max_connections=None)
+    async with httpx.AsyncClient(timeout=2.0, limits=limits, transport=transport) as client:
 
-        def call() -> Order:
-            response = client.get(url)
+        async def call() -> Order:
+            response = await client.get(f"{url}/orders/42")
             response.raise_for_status()
             return decode(response.content)
 
         yield call
 
 
-BLOCKING: dict[str, Any] = {"tidelock, blocking": tidelock_blocking, "httpx, blocking": httpx_blocking}
+def httpx_plain(ports: list[int]) -> Any:
+    return httpx_through(f"http://127.0.0.1:{ports[0]}", None)
 
-PEERS: dict[str, Any] = {
-    "tidelock": tidelock,
-    "aiohttp + msgspec": aiohttp_msgspec,
-    "httpx + pydantic": httpx_pydantic,
+
+@contextlib.asynccontextmanager
+async def httpx_discovery(ports: list[int]) -> AsyncIterator[Callable[[], Any]]:
+    transport = http.DiscoveryTransport(http.Client(source(ports)))
+    async with httpx_through("http://order-service", transport) as call:
+        yield call
+
+
+HERE = {
+    OURS: Peer(tidelock),
+    OURS_ASYNCIO: Peer(tidelock, "asyncio"),
+    OURS_BLOCKING: Peer(tidelock_blocking, None),
+    "httpx through our transport": Peer(httpx_discovery),
+    "httpx + msgspec": Peer(httpx_plain),
 }
+THERE = ("aiohttp + msgspec", "meatie + aiohttp", "httpx2 + pydantic", "clientele", "uplink + aiohttp")
+THERE_BLOCKING = ("httpx2, blocking", "clientele, blocking", "uplink + requests")
 
 
-async def measure(peer: str, concurrency: int, ports: list[int]) -> Figures:
-    latencies: list[float] = []
-    clock = time.perf_counter
+# who is there, and how each is measured: a function of concurrency and ports
 
-    async def caller(call: Call, until: float) -> None:
-        while (begun := clock()) < until:
-            await call()
-            latencies.append(clock() - begun)
-
-    async with PEERS[peer](ports) as call:
-        await asyncio.gather(*(caller(call, clock() + WARM_UP) for _ in range(concurrency)))
-        latencies.clear()
-        begun, cpu = clock(), time.process_time()
-        await asyncio.gather(*(caller(call, begun + SECONDS) for _ in range(concurrency)))
-        seconds, cpu = clock() - begun, time.process_time() - cpu
-    return summed_up(latencies, seconds, cpu)
+Measure = Callable[[int, list[str]], Figures]
 
 
-def measure_blocking(peer: str, ports: list[int]) -> Figures:
-    """One thread, one call after the other."""
-    latencies: list[float] = []
-    clock = time.perf_counter
-    with BLOCKING[peer](ports) as call:
-        for span in (WARM_UP, SECONDS):
-            latencies.clear()
-            begun, cpu = clock(), time.process_time()
-            while (at := clock()) < begun + span:
-                call()
-                latencies.append(clock() - at)
-            seconds, cpu = clock() - begun, time.process_time() - cpu
-    return summed_up(latencies, seconds, cpu)
+@dataclass(frozen=True)
+class Client:
+    name: str
+    beside: str
+    measure: Measure
 
 
-def summed_up(latencies: list[float], seconds: float, cpu: float) -> Figures:
-    latencies.sort()
-    count = len(latencies)
-    return Figures(
-        count / seconds,
-        latencies[count // 2] * 1000,
-        latencies[int(count * 0.99)] * 1000,
-        cpu / count * 1e6,
+def in_process(python: str, module: str, name: str) -> Measure:
+    """Measure in a process of its own."""
+
+    def measure(concurrency: int, ports: list[str]) -> Figures:
+        command = [python, "-m", module, *(["measure"] if module == "bench.calls" else [])]
+        command += [name, str(concurrency), *ports]
+        done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=60, cwd=ROOT)
+        return msgspec.json.decode(done.stdout, type=Figures)
+
+    return measure
+
+
+def python_of_peers() -> str | None:
+    """The interpreter of the environment with the other clients, if it is there."""
+    found = Path(os.environ.get("TIDELOCK_PEERS", ROOT / ".peers")) / "bin" / "python"
+    return str(found) if found.exists() else None
+
+
+@contextlib.contextmanager
+def feign(ports: list[str]) -> Iterator[Measure]:
+    """A warm JVM on the first core, which measures when told."""
+    java = ["java", "-Xmx256m", "-Dhttp.maxConnections=64", "-jar", str(CALLER.find())]
+    environment = {**os.environ, **dict(zip(("FIRST", "SECOND", "THIRD"), ports, strict=True))}
+    process = subprocess.Popen(
+        java,
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: pin(0),
     )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    told, heard = process.stdin, process.stdout
 
+    def ask(concurrency: int, seconds: float) -> Figures:
+        told.write(f"{concurrency} {seconds}\n")
+        told.flush()
+        return msgspec.json.decode(heard.readline(), type=Figures)
 
-# processes
-
-
-def pin(core: int) -> None:
-    """Stay on one core, where the system can do that."""
-    cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-    if len(cores) > 1:
-        os.sched_setaffinity(0, {cores[core]})
-
-
-def run(main: Coroutine[Any, Any, Any]) -> Any:
     try:
-        import uvloop
-    except ImportError:
-        return asyncio.run(main)
-    return uvloop.run(main)
+        ask(16, JVM_WARM_UP)
+        yield lambda concurrency, _: ask(concurrency, JVM_SECONDS)
+    finally:
+        process.kill()
+        process.wait()
+        told.close()
+        heard.close()
+
+
+def clients(ports: list[str], wanted: Sequence[str], stack: contextlib.ExitStack) -> list[Client]:
+    """Everyone who is here and wanted; says who is not here."""
+
+    def is_wanted(name: str) -> bool:
+        return not wanted or name in (OURS, OURS_BLOCKING) or any(text in name for text in wanted)
+
+    found = [
+        Client(
+            name,
+            OURS_BLOCKING if peer.loop is None else OURS,
+            in_process(sys.executable, "bench.calls", name),
+        )
+        for name, peer in HERE.items()
+    ]
+    python = python_of_peers()
+    if python is None:
+        print(f"left out: {', '.join(THERE + THERE_BLOCKING)}: run `make peers`\n")
+    else:
+        found += [Client(name, OURS, in_process(python, "bench.call_peers", name)) for name in THERE]
+        found += [
+            Client(name, OURS_BLOCKING, in_process(python, "bench.call_peers", name))
+            for name in THERE_BLOCKING
+        ]
+    if is_wanted(FEIGN):
+        try:
+            found.append(Client(FEIGN, OURS, stack.enter_context(feign(ports))))
+        except Unavailable as why:
+            print(f"left out: {FEIGN}: {why}\n")
+    return [client for client in found if is_wanted(client.name)]
+
+
+# the server
 
 
 def serve() -> None:
@@ -237,7 +221,7 @@ def serve() -> None:
 @contextlib.contextmanager
 def server() -> Iterator[list[str]]:
     command = [sys.executable, "-m", "bench.calls", "serve"]
-    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT)
     assert child.stdout is not None
     try:
         yield child.stdout.readline().split()
@@ -247,52 +231,48 @@ def server() -> Iterator[list[str]]:
         child.stdout.close()
 
 
-def measured(peer: str, concurrency: int, ports: list[str]) -> Figures:
-    """Measure in a process of its own."""
-    command = [sys.executable, "-m", "bench.calls", "measure", peer, str(concurrency), *ports]
-    output = subprocess.run(command, check=True, capture_output=True, text=True, timeout=60).stdout
-    return msgspec.json.decode(output, type=Figures)
+# the table
+
+Found = dict[tuple[str, int], Figures]
 
 
-def at_concurrency(concurrency: int) -> list[str]:
-    """The peers measured at a concurrency; blocking ones have one thread."""
-    return [*PEERS, *BLOCKING] if concurrency == 1 else [*PEERS]
+def rows(everyone: list[Client], best: Found) -> Iterator[Sequence[str]]:
+    for concurrency in CONCURRENCY:
+        for client in everyone:
+            one, ours = best[client.name, concurrency], best[client.beside, concurrency]
+            yield (
+                str(concurrency),
+                client.name,
+                f"{one.calls_per_second:,.0f}",
+                f"{one.p50_ms:.3g}",
+                f"{one.p99_ms:.3g}",
+                f"{one.cpu_us:.3g}",
+                f"{ours.calls_per_second / one.calls_per_second:.1f}x",
+                f"{one.cpu_us / ours.cpu_us:.1f}x",
+            )
 
 
-def main() -> None:
+def main(wanted: Sequence[str] = ()) -> None:
     """Run everything and print a table with ratios."""
-    best: dict[tuple[str, int], Figures] = {}
-    with server() as ports:
+    best: Found = {}
+    with server() as ports, contextlib.ExitStack() as stack:
+        everyone = clients(ports, wanted, stack)
         for _ in range(ROUNDS):
             for concurrency in CONCURRENCY:
-                for peer in at_concurrency(concurrency):
-                    figures = measured(peer, concurrency, ports)
-                    known = best.get((peer, concurrency))
+                for client in everyone:
+                    figures = client.measure(concurrency, ports)
+                    known = best.get((client.name, concurrency))
                     if known is None or figures.cpu_us < known.cpu_us:
-                        best[peer, concurrency] = figures
-    print(f"GET and decode a {len(BODY)}-byte order; best of {ROUNDS} rounds of {SECONDS} s")
-    print("  c client              calls/s  p50 ms  p99 ms  CPU us   ours: calls/s    CPU")
-    for concurrency in CONCURRENCY:
-        for peer in at_concurrency(concurrency):
-            one = best[peer, concurrency]
-            ours = best["tidelock, blocking" if peer in BLOCKING else "tidelock", concurrency]
-            ratio = ours.calls_per_second / one.calls_per_second
-            print(
-                f"{concurrency:>3} {peer:<18} {one.calls_per_second:>8.0f} {one.p50_ms:>7.3f} "
-                f"{one.p99_ms:>7.3f} {one.cpu_us:>7.1f} {ratio:>13.1f}x {one.cpu_us / ours.cpu_us:>5.1f}x"
-            )
+                        best[client.name, concurrency] = figures
+    head = ("callers", "client", "calls/s", "p50 ms", "p99 ms", "CPU us", "ours: calls/s", "ours: CPU")
+    markdown(head, list(rows(everyone, best)))
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["serve"]:
         serve()
     elif sys.argv[1:2] == ["measure"]:
-        pin(0)
-        ports = [int(port) for port in sys.argv[4:]]
-        if sys.argv[2] in BLOCKING:
-            result = measure_blocking(sys.argv[2], ports)
-        else:
-            result = run(measure(sys.argv[2], int(sys.argv[3]), ports))
-        print(msgspec.json.encode(asdict(result)).decode())
+        del sys.argv[1]
+        answer(HERE)
     else:
-        main()
+        main(sys.argv[1:])

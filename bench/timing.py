@@ -29,3 +29,9 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
             for n, (cell, width) in enumerate(zip(row, widths, strict=True))
         )
         print("  ".join((first, *rest)).rstrip())
+
+
+def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows as a table for a page."""
+    for row in (head, ["---"] * len(head), *rows):
+        print(f"| {' | '.join(row)} |")

@@ -43,13 +43,13 @@ class Project:
         name: its folder, here and among the engines.
         jar: the file that Maven makes.
         shown: what it is called in texts.
-        ready: the path that is answered once it serves.
+        ready: the path that is answered once it serves; None for a program that serves nothing.
     """
 
     name: str
     jar: str
     shown: str
-    ready: str
+    ready: str | None
 
     @property
     def folder(self) -> Path:
@@ -86,11 +86,13 @@ class Project:
                 raise Unavailable(f"maven failed:\n{(done.stdout + done.stderr)[-2000:]}")
         shutil.move(part / "target" / self.jar, part / self.jar)
         shutil.rmtree(part / "target")
-        self._unpack(part)
+        if self.ready is not None:
+            self._unpack(part)
         (part / "stamp").write_text(self.stamp_text())
         shutil.rmtree(self.folder, ignore_errors=True)
         part.rename(self.folder)
-        self._archive()
+        if self.ready is not None:
+            self._archive()
         return self.find()
 
     @contextlib.contextmanager
@@ -162,10 +164,11 @@ class Project:
 
 EUREKA = Project("spring-eureka", "eureka.jar", "Spring's Eureka server", "/eureka/apps")
 SERVICE = Project("spring-service", "service.jar", "the Spring Boot service", "/orders/1")
+CALLER = Project("spring-caller", "caller.jar", "the program that calls with OpenFeign", None)
 
 
 def main() -> int:
-    for project in (EUREKA, SERVICE):
+    for project in (EUREKA, SERVICE, CALLER):
         try:
             jar = project.build()
         except Unavailable as why:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 import time
@@ -39,6 +40,7 @@ class Noticed:
         refused: when calls began that tried the dead instance first, or were under way there.
         told: when the last watcher knew; None without watchers.
         gone: when the registry had removed it; None if it did not within the time, or is down.
+        dead: when the process had ended, and with it its port: a busy machine lets it live a little longer.
     """
 
     calls: int = 0
@@ -46,6 +48,12 @@ class Noticed:
     refused: list[float] = field(default_factory=list)
     told: float | None = None
     gone: float | None = None
+    dead: float = 0.0
+
+    @property
+    def last(self) -> float | None:
+        """When the last call that tried the dead port began, counted from the end of the process."""
+        return max(max(self.refused) - self.dead, 0.0) if self.refused else None
 
 
 @dataclass(frozen=True)
@@ -99,6 +107,16 @@ async def pressed(orders: Orders, used: set[int], until_: asyncio.Event) -> int:
     return calls
 
 
+async def end_of(process: asyncio.subprocess.Process) -> float:
+    """Monotonic seconds at which a process had ended; seen by a thread, not when this one has time."""
+
+    def wait() -> float:
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        return time.monotonic()
+
+    return await asyncio.to_thread(wait)
+
+
 async def story(kind: str, *, watching: int = 0, after: float = 1.0) -> Noticed:
     """Tell it.
 
@@ -137,6 +155,7 @@ async def _killed(scene: Scene, client: http.Client, everyone: list[DiscoveryCli
     end = observe.subscribe(http.Called, note)
     orders = client.connect(Orders)
     callers = [asyncio.create_task(pressed(orders, used, enough)) for _ in range(CALLERS)]
+    ended = asyncio.create_task(end_of(scene.process))
     try:
         await until(lambda: len(used) == 3)
         await until(lambda: all(len(one.instances("order-service")) == 3 for one in everyone))
@@ -154,5 +173,6 @@ async def _killed(scene: Scene, client: http.Client, everyone: list[DiscoveryCli
     finally:
         enough.set()
         noticed.calls = sum(await asyncio.gather(*callers))
+        noticed.dead = await ended - killed_at
         end()
     return noticed
