@@ -20,7 +20,14 @@ from typing import Any
 from tidelock.broker.group_settings import WITHOUT_SYNONYM, GroupSettings
 from tidelock.broker.log.settings import LogSettings
 from tidelock.broker.metadata import DynamicConfigs
-from tidelock.broker.settings import BROKER_SYNONYMS, COARSER, LONG_MAX, BrokerSettings, TopicSettings
+from tidelock.broker.settings import (
+    BROKER_SYNONYMS,
+    COARSER,
+    INT_MAX,
+    LONG_MAX,
+    BrokerSettings,
+    TopicSettings,
+)
 from tidelock.config import Key, Settings
 
 # ConfigDef.Type as DescribeConfigs v3+ reports it.
@@ -29,6 +36,7 @@ _TYPES = {"BOOLEAN": 1, "STRING": 2, "INT": 3, "LONG": 5, "DOUBLE": 6, "LIST": 7
 
 # What Kafka lets a client ask for. A broker may be started with less, and a topic may have it from before.
 SMALLEST_SEGMENT = 1 << 20
+_SEGMENT_SIZES = ("segment.bytes", "log.segment.bytes")
 # Attributes & 7 by compression.type; `producer` leaves batches as they come.
 _CODECS = {"uncompressed": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 # Whole numbers are INT unless they are times or do not fit; lists of one are strings here.
@@ -273,11 +281,24 @@ def problem_of(kind: type[Settings], given: Mapping[str, str | None]) -> str | N
     unused = sorted(set(given) - set(known))
     if unused:
         return f"{', '.join(unused)}: has no effect here, so it cannot be changed"
-    for name in ("segment_bytes", "log_segment_bytes"):
-        if values.get(name, SMALLEST_SEGMENT) < SMALLEST_SEGMENT:
-            return f"{name.replace('_', '.')}: {values[name]} is below the minimum {SMALLEST_SEGMENT}"
+    if outside := _out_of_range(kind, values):
+        return outside
     if given.get("remote.storage.enable") == "true":
         return "remote.storage.enable: this broker has no tiered storage"
     if values.get("min_compaction_lag_ms", 0) > values.get("max_compaction_lag_ms", LONG_MAX):
         return "min.compaction.lag.ms is above max.compaction.lag.ms"
+    return None
+
+
+def _out_of_range(kind: type[Settings], values: Mapping[str, Any]) -> str | None:
+    """Say which whole number does not fit into Kafka's type, or is less than Kafka takes."""
+    for name, key in keys(kind).items():
+        value = values.get(key.attribute)
+        if type(value) is not int:
+            continue
+        most = INT_MAX if Config(key, None, ()).type_number == _TYPES["INT"] else LONG_MAX
+        if value > most:
+            return f"{name}: {value} is above the maximum {most}"
+        if name in _SEGMENT_SIZES and value < SMALLEST_SEGMENT:
+            return f"{name}: {value} is below the minimum {SMALLEST_SEGMENT}"
     return None

@@ -119,7 +119,7 @@ class Feeder:
         self.producer.poll(0)
 
 
-def run(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: Callable[[], None]) -> int:
+def run(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: Callable[[], bool]) -> int:
     """Feed, transform and kill for a while; returns how many records were fed."""
     chance, deaths = random.Random(11), [0, 0]
     feeder = Feeder(bootstrap, topics[0])
@@ -136,8 +136,7 @@ def run(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: 
             deaths[0] += 1
             program_dies = now + chance.uniform(*program.pause)
         if now > broker_dies:
-            kill_broker()
-            deaths[1] += 1
+            deaths[1] += kill_broker()
             broker_dies = time.monotonic() + chance.uniform(1.0, 3.0)
         time.sleep(0.02)  # the pace of the feeding
     assert feeder.producer.flush(30) == 0
@@ -176,7 +175,7 @@ def committed(bootstrap: str, topic: str, count: int, program: Program) -> list[
     return found
 
 
-def check(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: Callable[[], None]) -> None:
+def check(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker: Callable[[], bool]) -> None:
     create(bootstrap, topics[0], program.partitions)
     create(bootstrap, topics[1], PARTITIONS)
     try:
@@ -196,9 +195,10 @@ def check(bootstrap: str, topics: tuple[str, str], program: Program, kill_broker
 def test_exactly_once_while_program_and_broker_are_killed(tmp_path: Path, policy: str) -> None:
     with BrokerProcess(tmp_path / "data", {"tidelock.flush.policy": policy}) as broker:
 
-        def kill() -> None:
+        def kill() -> bool:
             broker.kill()
             broker.start()
+            return True
 
         check(broker.bootstrap, ("in", "out"), Program(broker.bootstrap, "in", "out"), kill)
 
@@ -208,9 +208,10 @@ def test_exactly_once_while_program_and_broker_are_killed(tmp_path: Path, policy
 def test_exactly_once_with_kafkas_own_program(tmp_path: Path, engines: Engines) -> None:
     with BrokerProcess(tmp_path / "data") as broker:
 
-        def kill() -> None:
+        def kill() -> bool:
             broker.kill()
             broker.start()
+            return True
 
         program = JavaCopier(engines, tmp_path / "java", broker.bootstrap, "in", "out")
         check(broker.bootstrap, ("in", "out"), program, kill)
@@ -221,9 +222,10 @@ def test_exactly_once_with_kafkas_own_program(tmp_path: Path, engines: Engines) 
 def test_exactly_once_with_the_java_client(tmp_path: Path, engines: Engines) -> None:
     with BrokerProcess(tmp_path / "data") as broker:
 
-        def kill() -> None:
+        def kill() -> bool:
             broker.kill()
             broker.start()
+            return True
 
         program = JavaTransformer(engines, tmp_path / "java", broker.bootstrap, "in", "out")
         check(broker.bootstrap, ("in", "out"), program, kill)
@@ -234,10 +236,11 @@ def test_exactly_once_with_the_java_client(tmp_path: Path, engines: Engines) -> 
 def test_the_control_on_apache_kafka(engines: Engines, tmp_path: Path, client: str) -> None:
     with ApacheKafka(engines, tmp_path / "kafka") as broker:
 
-        def kill() -> None:
+        def kill() -> bool:
             if SECONDS >= 60:
                 broker.kill()
                 broker.start()
+            return SECONDS >= 60
 
         if client == "java":
             program: Program = JavaTransformer(engines, tmp_path / "java", broker.bootstrap, "in", "out")

@@ -101,6 +101,8 @@ def test_append_and_subtract(broker: MemoryBroker) -> None:
     [
         ([("retention.ms", SET, "soon")], E.INVALID_CONFIG),
         ([("segment.bytes", SET, "1048575")], E.INVALID_CONFIG),
+        ([("segment.index.bytes", SET, str(1 << 31))], E.INVALID_CONFIG),
+        ([("retention.ms", SET, str(1 << 63))], E.INVALID_CONFIG),
         ([("retention.ms", SET, None)], E.INVALID_REQUEST),
         ([("cleanup.policy", APPEND, None)], E.INVALID_REQUEST),
         ([("no.such.key", SET, "1")], E.INVALID_CONFIG),
