@@ -6,8 +6,9 @@
 
 Everything that is made inside the block with the system's clock goes by the virtual one. An event loop reads
 it too, so that `asyncio.sleep` and `asyncio.timeout` are virtual. Time only stands still while something is
-ready: bytes on a socket of this process, a thread of the loop's executor. What waits for another process is
-given `GRACE` of real time per timer, so servers belong into the same loop.
+ready: bytes on a socket of this process, a thread of the loop's executor. After the last bytes `GRACE` of
+real time is given to what may still be under way; other processes are not waited for, so servers belong into
+the same loop.
 """
 
 from __future__ import annotations
@@ -106,6 +107,7 @@ class _JumpingSelector(selectors.DefaultSelector):
     def __init__(self, clock: VirtualTime) -> None:
         super().__init__()
         self._clock = clock
+        self._is_quiet = False
         self.threads = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
@@ -118,7 +120,8 @@ class _JumpingSelector(selectors.DefaultSelector):
             self._clock.advance(time.perf_counter() - began)
             return ready
         has_sockets = len(self.get_map()) > 1  # one is the loop's own, by which it is woken up
-        ready = super().select(GRACE if has_sockets else 0.0)
+        ready = super().select(GRACE if has_sockets and not self._is_quiet else 0.0)
+        self._is_quiet = not ready  # nothing is under way: timer after timer needs no patience
         if not ready:
             self._clock.advance(timeout)
         return ready
