@@ -135,3 +135,47 @@ class MoodySettings(FolderSettings):
 class MoodySink(SinkConnector):
     settings = MoodySettings
     task_class = MoodyTask
+
+
+class NumbersSettings(Settings):
+    parts: int = key(default=4, doc="Source partitions, divided among the tasks.")
+    limits: str = key(doc="File with the number that every partition counts up to; read at every poll.")
+    topic: str = key(doc="Topic.")
+
+
+class NumbersTask(SourceTask):
+    """Counts up in each of its partitions, a few numbers a poll, from the offset that is stored."""
+
+    def start(self, context: SourceTaskContext, props: Mapping[str, str]) -> None:
+        self._props = props
+        mine = range(int(props["first"]), int(props["parts"]), int(props["step"]))
+        stored = context.read_offsets([{"part": part} for part in mine])
+        self._next = {part: (one or {"next": 0})["next"] for part, one in zip(mine, stored, strict=True)}
+
+    def poll(self) -> Sequence[SourceRecord] | None:
+        time.sleep(0.005)
+        limit = int(Path(self._props["limits"]).read_text() or "0")
+        made: list[SourceRecord] = []
+        for part, number in self._next.items():
+            end = self._next[part] = min(number + 3, limit) if number < limit else number
+            made += [self._record(part, one) for one in range(number, end)]
+        return made or None
+
+    def _record(self, part: int, number: int) -> SourceRecord:
+        text = f"{part}:{number}"
+        return SourceRecord({"part": part}, {"next": number + 1}, self._props["topic"], text, Schema.string())
+
+
+class NumbersSource(SourceConnector):
+    """As many tasks as it may have, and never more than partitions."""
+
+    settings = NumbersSettings
+    task_class = NumbersTask
+
+    def task_configs(self, max_tasks: int) -> list[dict[str, str]]:
+        props = {"parts": "4", **self.props}
+        count = min(max_tasks, int(props["parts"]))
+        return [{**props, "first": str(first), "step": str(count)} for first in range(count)]
+
+    def exactly_once_support(self, props: Mapping[str, str]) -> bool:
+        return True

@@ -31,6 +31,8 @@ from tidelock.protocol.primitives import MalformedMessage, Message
 CONNECT_TIMEOUT = 5.0
 MAX_FRAME = 1 << 28
 METADATA_VERSION, COORDINATOR_VERSION = 5, 2
+GROUP, TRANSACTION = 0, 1
+"""What a coordinator is of."""
 
 Answer = TypeVar("Answer", bound=Message)
 
@@ -206,19 +208,21 @@ class Cluster:
         await self.metadata()
         return await self.node(next(iter(self._addresses)))
 
-    async def coordinator(self, group: str) -> Connection:
-        """Return a connection to a group's coordinator, for this group alone.
+    async def coordinator(self, name: str, kind: int = GROUP) -> Connection:
+        """Return a connection to the coordinator of a group, for it alone, or of a transactional id.
 
         Raises:
             KafkaError: there is none yet; retriable.
             BrokerUnreachable: nobody answers.
         """
         asked = await self.any()
-        request = FindCoordinatorRequest(key=group, key_type=0)
+        request = FindCoordinatorRequest(key=name, key_type=kind)
         found = await asked.call(request, COORDINATOR_VERSION, FindCoordinatorResponse, self.timeout)
+        where = f"group {name}" if kind == GROUP else f"transactional id {name}"
         if found.error_code:
-            raise error_for(found.error_code, found.error_message, where=f"group {group}")
-        return await self.connection(f"{found.host}:{found.port}", f"group {group}")
+            raise error_for(found.error_code, found.error_message, where=where)
+        purpose = where if kind == GROUP else "transactions"
+        return await self.connection(f"{found.host}:{found.port}", purpose)
 
     async def connection(self, address: str, purpose: str = "") -> Connection:
         """Return the open connection to an address for a purpose."""

@@ -14,13 +14,14 @@ import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
+from tidelock.client.transactions import Transactions
 from tidelock.client.wire import Cluster
-from tidelock.connect.distributed.config_state import Changed, ConfigState, Keyed
+from tidelock.connect.distributed.config_state import Changed, ConfigState
 from tidelock.connect.distributed.group_protocol import TaskId
-from tidelock.connect.distributed.offset_state import OffsetState
 from tidelock.connect.distributed.settings import DistributedSettings
 from tidelock.connect.distributed.status_state import Status, StatusState, status_record
 from tidelock.connect.distributed.topic_log import TopicLog
+from tidelock.connect.runtime.offset_state import Keyed, OffsetState
 from tidelock.connect.runtime.stores import OffsetStore, SourceOffset
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock
@@ -88,8 +89,16 @@ class Backing:
                 await writing
         await asyncio.gather(*(one.stop() for one in self._logs))
 
-    async def write_config(self, records: Sequence[Keyed]) -> None:
-        """Write to the config topic, and read it to the end."""
+    async def write_config(self, records: Sequence[Keyed], within: Transactions | None = None) -> None:
+        """Write to the config topic, perhaps in a transaction, and return when this worker has read it back.
+
+        Raises:
+            ProducerFenced: somebody else has the transactional id; nothing was written.
+            BrokerUnreachable, KafkaError: see TopicLog.send.
+        """
+        if within is not None:
+            await self._config_log.send_within(within, records)
+            return
         await self._config_log.send(records)
         await self._config_log.read_to_end()
 

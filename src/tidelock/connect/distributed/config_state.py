@@ -27,16 +27,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tidelock.connect.distributed.group_protocol import ConnectorsAndTasks, TaskId
-from tidelock.connect.distributed.text import java_json, java_order
 from tidelock.connect.runtime.entries import PAUSED, STARTED, STOPPED
+from tidelock.connect.runtime.java_text import java_json, java_order
+from tidelock.connect.runtime.offset_state import Keyed
 
 log = logging.getLogger(__name__)
 
 CONNECTOR, TASK, COMMIT = "connector-", "task-", "commit-"
 TARGET, FENCING, RESTART = "target-state-", "tasks-fencing-", "restart-connector-"
 SESSION_KEY, LOGGER = "session-key", "logger-cluster-"
-
-Keyed = tuple[bytes, bytes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +90,16 @@ class ConfigState:
     def __init__(self) -> None:
         self.offset = -1
         """Of the next record: what assignments are compared by."""
+        self.divided_at = -1
+        """The offset after the last record that changed what is to be given out."""
         self.connectors: dict[str, dict[str, str]] = {}
         self.targets: dict[str, str] = {}
         self.fencing: dict[str, int] = {}
+        """By connector: how many tasks may have transactions, of one that is exactly once."""
+        self.unfenced: set[str] = set()
+        """Connectors whose task set is newer than that count: earlier tasks may still be writing."""
+        self.generations: dict[str, int] = {}
+        """By connector: how many task sets it has had, counted from where this state began."""
         self.inconsistent: set[str] = set()
         self.session_key: SessionKey | None = None
         self._counts: dict[str, int] = {}
@@ -168,8 +174,10 @@ class ConfigState:
             for known in (self.connectors, self._counts, self._tasks, self._deferred):
                 known.pop(name, None)
             self.inconsistent.discard(name)
-            return Changed(removed=name)
+            self.divided_at = self.offset
+            return Changed(removed=name)  # its count of transactional tasks stays, as in Kafka
         is_new = name not in self.connectors
+        self.divided_at = self.offset if is_new else self.divided_at
         self.connectors[name] = _properties(given)
         self.targets.setdefault(name, STARTED)
         return Changed(connector=name, is_new=is_new)
@@ -186,11 +194,14 @@ class ConfigState:
         count = int(given["tasks"])
         deferred = self._deferred.pop(name, {})
         self._counts[name] = count
+        self.divided_at = self.offset
         if not set(range(count)) <= deferred.keys():
             self.inconsistent.add(name)
             return UNCHANGED
         self.inconsistent.discard(name)
         self._tasks[name] = deferred
+        self.generations[name] = self.generations.get(name, 0) + 1
+        self.unfenced.add(name)
         return Changed(tasks=name)
 
     def _target(self, name: str, given: dict[str, Any] | None) -> Changed:
@@ -207,6 +218,7 @@ class ConfigState:
     def _fencing(self, name: str, given: dict[str, Any] | None) -> Changed:
         if given is not None:
             self.fencing[name] = int(given["task-count"])
+            self.unfenced.discard(name)
         return UNCHANGED
 
 
@@ -245,6 +257,11 @@ def target_record(name: str, state: str | None) -> Keyed:
     if state is None:
         return _record(TARGET + name, None)
     return _record(TARGET + name, {"state": PAUSED if state == STOPPED else state, "state.v2": state})
+
+
+def fencing_record(name: str, tasks: int) -> Keyed:
+    """Return the record that a connector's last `tasks` tasks may have transactions, and no earlier ones."""
+    return _record(FENCING + name, {"task-count": tasks})
 
 
 def session_key_record(key: SessionKey) -> Keyed:

@@ -15,8 +15,10 @@ import contextlib
 import json
 import logging
 import os
+from collections.abc import Sequence
 from urllib.parse import quote
 
+from tidelock.client.errors import BrokerUnreachable
 from tidelock.client.group import LOST, GroupMember, GroupTimes
 from tidelock.client.wire import Cluster
 from tidelock.connect.distributed import session_keys
@@ -33,14 +35,16 @@ from tidelock.connect.distributed.group_protocol import (
     ConnectorsAndTasks,
     TaskId,
 )
+from tidelock.connect.distributed.leading import LeaderReplaced, Leading
 from tidelock.connect.distributed.local_work import LocalWork
 from tidelock.connect.distributed.membership import Membership, Snapshot
 from tidelock.connect.distributed.peers import PeerUnreachable, ask
 from tidelock.connect.distributed.settings import VERSIONS, DistributedSettings
 from tidelock.connect.distributed.status_state import status_record
+from tidelock.connect.runtime.offset_state import Keyed
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.errors import ConflictError, TidelockError
-from tidelock.protocol.error_codes import RebalanceInProgress
+from tidelock.protocol.error_codes import KafkaError, RebalanceInProgress
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
@@ -49,6 +53,7 @@ RETRY_PAUSE, SUBMIT_PAUSE = 0.1, 0.25
 PATIENCE = 10.0
 """Seconds for which a request waits for the end of a rebalance."""
 KEY_BYTES = 32
+CONFIRM = "confirm"
 
 
 class RebalancePending(ConflictError):
@@ -57,6 +62,12 @@ class RebalancePending(ConflictError):
     code = "TID-544"
     status = 409
     retriable = True
+
+
+class TaskMoved(ConflictError):
+    """A task that was about to begin runs elsewhere now, or not at all; it ends without having written."""
+
+    code = "TID-547"
 
 
 class HerderLoop(LocalWork):
@@ -91,6 +102,13 @@ class HerderLoop(LocalWork):
             max_delay=settings.scheduled_rebalance_max_delay_ms / 1000,
             snapshot=self._snapshot,
             clock=clock,
+        )
+        self.leading = Leading(
+            self.backing,
+            self._cluster,
+            settings.group_id,
+            clock,
+            transactional=settings.exactly_once_source_support != "disabled",
         )
         self._must_join = True
         self._has_lost = False
@@ -176,6 +194,8 @@ class HerderLoop(LocalWork):
         self._rejoin_at = self._clock.monotonic() + delay if delay else None
         if self.membership.is_leader:
             self._forget_deleted()
+        else:
+            self.leading.resign()
 
     async def _watch(self) -> None:
         """Wait for the end of the heartbeat, and say that the worker has to join again."""
@@ -191,6 +211,7 @@ class HerderLoop(LocalWork):
         self._stable.clear()
         if self.running:
             log.warning("the worker is no member of its group any more and stops its work")
+        self.leading.resign()
         await self._stop_work(self.running)
         self.membership.forget()
 
@@ -205,7 +226,8 @@ class HerderLoop(LocalWork):
                     await self.backing.read_config()
             except TimeoutError:
                 log.warning("the config topic cannot be read in time; the worker joins again")
-        if assignment.error != NO_ERROR or self.backing.config.offset != assignment.offset:
+        known = self.backing.config
+        if assignment.error != NO_ERROR or not known.divided_at <= assignment.offset <= known.offset:
             self._must_join = True
             return
         await self._stop_work(self.running - assignment.assigned)
@@ -262,15 +284,18 @@ class HerderLoop(LocalWork):
     # The leader's duties
 
     async def _lead(self) -> None:
-        """Make a session key when one is due, and come back when the next will be."""
-        if not self.membership.is_leader or self.membership.version != SESSIONED:
+        """Claim the leader's writes; make a session key when one is due, and come back for the next."""
+        if not self.membership.is_leader:
+            return
+        await self.leading.claim()
+        if self.membership.version != SESSIONED:
             return
         now = int(self._clock.wall() * 1000)
         ttl = self.settings.inter_worker_key_ttl_ms
         if session_keys.is_due(self.backing.config.session_key, now, ttl):
             algorithm = self.settings.inter_worker_key_generation_algorithm
             made = SessionKey(os.urandom(KEY_BYTES), algorithm, now)
-            await self.backing.write_config([session_key_record(made)])
+            await self._write_as_leader([session_key_record(made)])
         if ttl:
             self._loop.call_later(ttl / 1000, self._wake.set)
 
@@ -287,32 +312,88 @@ class HerderLoop(LocalWork):
         """Have a task set written, if it is another; by this worker or by the leader, until it is done."""
         while name in self.running.connectors and not self._is_written(name, configs):
             if self.membership.is_leader:
-                await self.backing.write_config(task_records(name, configs))
-                return
-            if await self._submitted(name, configs):
+                with contextlib.suppress(LeaderReplaced):
+                    await self._write_as_leader(task_records(name, configs))
+                    return
+            elif await self._asked_leader("POST", name, "tasks", json.dumps(configs).encode()):
                 return
             await asyncio.sleep(SUBMIT_PAUSE)
 
-    async def _submitted(self, name: str, configs: list[dict[str, str]]) -> bool:
+    async def _write_as_leader(self, records: Sequence[Keyed]) -> None:
+        """Write to the config topic; a leader that finds itself replaced joins its group again.
+
+        Raises:
+            LeaderReplaced: nothing was written.
+            BrokerUnreachable, KafkaError: it may be written or not.
+        """
+        try:
+            await self.leading.write(records)
+        except LeaderReplaced:
+            self._must_join = True
+            self._stable.clear()
+            self._wake.set()
+            raise
+
+    async def _asked_leader(self, method: str, name: str, what: str, body: bytes = b"") -> bool:
+        """Send the leader a signed request for a connector; returns whether it did what was asked."""
         url, key = self.membership.leader_url, self.backing.config.session_key
         if url is None:
             return False
-        body = json.dumps(configs).encode()
         algorithm = self.settings.inter_worker_signature_algorithm
         headers = session_keys.signed(key, body, algorithm) if key is not None else {}
         try:
-            path = f"/connectors/{quote(name, safe='')}/tasks?forward=true"
-            answer = await ask("POST", url, path, body, headers)
+            path = f"/connectors/{quote(name, safe='')}/{what}?forward=true"
+            answer = await ask(method, url, path, body, headers)
         except PeerUnreachable as error:
-            log.debug("the leader does not take the tasks of %s: %s", name, error.what)
+            log.debug("the leader does not take the %s of %s: %s", what, name, error.what)
             return False
         if answer.status >= 300:
-            log.debug("the leader does not take the tasks of %s: %s", name, answer.body)
+            log.debug("the leader does not take the %s of %s: %s", what, name, answer.body)
         return answer.status < 300
 
     def _is_written(self, name: str, configs: list[dict[str, str]]) -> bool:
         known = self.backing.config
         return name not in known.inconsistent and known.has_tasks(name) and known.tasks(name) == configs
+
+    # What exactly-once tasks wait for
+
+    async def _give_leave(self, name: str, number: int, step: str) -> bool:
+        """See StandaloneHerder; for as long as the task is this worker's.
+
+        Raises:
+            TaskMoved: the group has given it to another worker, or its connector has other tasks now.
+        """
+        task = TaskId(name, number)
+        started_from = self._sets.get(task)
+        while True:
+            self._require(task, started_from)
+            with contextlib.suppress(TimeoutError, BrokerUnreachable, KafkaError, LeaderReplaced):
+                if not self._is_silent() and await self._may_begin(name, step):
+                    self._require(task, started_from)
+                    return True
+            await asyncio.sleep(SUBMIT_PAUSE)
+
+    async def _may_begin(self, name: str, step: str) -> bool:
+        async with asyncio.timeout(self.settings.worker_sync_timeout_ms / 1000):
+            await self.backing.read_config()
+        if step == CONFIRM or name not in self.backing.config.unfenced:
+            return True
+        if not self.membership.is_leader:
+            return await self._asked_leader("PUT", name, "fence")
+        await self.leading.fence(name)
+        return True
+
+    def _is_silent(self) -> bool:
+        """Whether the group may have done without this worker for a while and it does not know."""
+        return self._clock.monotonic() - self._member.heard_at > self._session / 2
+
+    def _require(self, task: TaskId, started_from: int | None) -> None:
+        present = self.backing.config.generations.get(task.connector, 0)
+        if task not in self.running.tasks or self._has_lost or present != started_from:
+            raise TaskMoved(
+                "the task is not this worker's any more, or its connector has other tasks now",
+                where=f"task {task}",
+            )
 
     # Who answers
 

@@ -79,6 +79,8 @@ class LocalWork(StandaloneHerder):
         plugins: what can be named.
     """
 
+    survives_fencing = True
+
     def __init__(
         self,
         settings: DistributedSettings,
@@ -95,6 +97,8 @@ class LocalWork(StandaloneHerder):
         super().__init__(settings, worker_id, stores=stores, clock=clock, plugins=plugins)
         self.running = NOTHING
         """What was started here and not stopped since."""
+        self._sets: dict[TaskId, int] = {}
+        """Which of its connector's task sets each task was started from; see ConfigState.generations."""
 
     @property
     def generation(self) -> int:
@@ -163,6 +167,7 @@ class LocalWork(StandaloneHerder):
         configs = self.backing.config.tasks(task.connector)
         if task.task >= len(configs):
             return
+        self._sets[task] = self.backing.config.generations.get(task.connector, 0)
         try:
             await asyncio.to_thread(self._described, entry)
             path = self.plugins.connector(entry.config["connector.class"]).path
@@ -264,7 +269,9 @@ class LocalWork(StandaloneHerder):
 
     def _tell_supervised(self, made: TaskSupervisor, task: TaskId) -> None:
         if task in self.running.tasks and made.status.state is not State.UNASSIGNED:
-            self._tell_task(task, made.status.state, made.status.trace)
+            # What fails may be a zombie that does not know it yet.
+            is_failed = made.status.state is State.FAILED
+            self._tell_task(task, made.status.state, made.status.trace, safely=is_failed)
 
     def _tell_connector(self, entry: ConnectorEntry, *, safely: bool = False) -> None:
         status = Status(entry.state.value, self.worker_id, self.generation, entry.trace, entry.version)

@@ -14,7 +14,6 @@ from typing import Any
 
 from tidelock.connect.distributed import session_keys
 from tidelock.connect.distributed.config_state import (
-    Keyed,
     Restart,
     connector_record,
     restart_record,
@@ -113,21 +112,20 @@ class DistributedHerder(HerderLoop):
         if not is_new and not may_replace:
             raise ConnectorExists(f"Connector {name} already exists")
         first = [] if target is None else [target_record(name, target)]
-        await self.backing.write_config([*first, connector_record(name, given)])
+        await self._write_as_leader([*first, connector_record(name, given)])
         return is_new
 
     async def delete(self, name: str) -> None:
         """Remove a connector; its offsets are kept."""
         self._entry(name)
-        await self.backing.write_config([connector_record(name, None), target_record(name, None)])
+        await self._write_as_leader([connector_record(name, None), target_record(name, None)])
 
     async def set_target(self, name: str, target: str) -> None:
         """Have a connector run, pause or stop; one that stops has no tasks any more."""
         self._entry(name, "Unknown connector {}")
-        records: list[Keyed] = [target_record(name, target)]
         if target == STOPPED and self.backing.config.count(name):
-            records = [*task_records(name, []), *records]
-        await self.backing.write_config(records)
+            await self._write_as_leader(task_records(name, []))
+        await self.backing.write_config([target_record(name, target)])  # any worker may: no transaction
 
     async def restart(self, name: str, *, include_tasks: bool, only_failed: bool) -> dict[str, Any]:
         """Have each worker restart what it runs of a connector; the answer marks what restarts."""
@@ -137,7 +135,7 @@ class DistributedHerder(HerderLoop):
         for one in chosen:
             if not only_failed or one["state"] == State.FAILED.value:
                 one["state"] = State.RESTARTING.value
-        await self.backing.write_config([restart_record(Restart(name, include_tasks, only_failed))])
+        await self._write_as_leader([restart_record(Restart(name, include_tasks, only_failed))])
         return answer
 
     async def restart_task(self, name: str, number: int) -> None:
@@ -181,12 +179,34 @@ class DistributedHerder(HerderLoop):
             UnsignedRequest, BadSignature, NoSessionKey: it does not come from a worker.
             UnknownConnector: there is no such connector now.
         """
+        self._verify(body, headers)
+        self._entry(name)
+        if not self._is_written(name, configs):
+            await self._write_as_leader(task_records(name, configs))
+
+    async def fence(self, name: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Shut out the tasks of a connector's former task sets, for a worker that runs one of the last.
+
+        Args:
+            name: of the connector.
+            body: of the request, for its signature.
+            headers: by name in lower case.
+
+        Raises:
+            UnsignedRequest, BadSignature, NoSessionKey: it does not come from a worker.
+            UnknownConnector: there is no such connector now.
+            InvalidConfig: it is no source.
+            LeaderReplaced: this worker leads no more, or there is a newer task set.
+        """
+        self._verify(body, headers)
+        if self._entry(name).kind != "source":
+            raise InvalidConfig(f"Connector {name} is not a source connector")
+        await self.leading.fence(name)
+
+    def _verify(self, body: bytes, headers: Mapping[str, str]) -> None:
         if self.membership.version == session_keys.SINCE:
             allowed = self.settings.inter_worker_verification_algorithms
             session_keys.verify(self.backing.config.session_key, body, headers, allowed)
-        self._entry(name)
-        if not self._is_written(name, configs):
-            await self.backing.write_config(task_records(name, configs))
 
 
 def _state(said: Status) -> dict[str, Any]:

@@ -89,9 +89,10 @@ class DistributedSettings(WorkerSettings):
     )
     exactly_once_source_support: str = key(
         default="disabled",
-        choices=("disabled",),
-        importance=LOW,
-        doc="Only disabled: sources are at least once.",
+        choices=("disabled", "preparing", "enabled"),
+        importance=HIGH,
+        doc="enabled: sources write their offsets in the transaction of their records. All workers have to "
+        "be preparing before the first is enabled.",
     )
 
     @classmethod

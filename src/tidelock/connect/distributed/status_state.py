@@ -19,9 +19,9 @@ import logging
 from dataclasses import dataclass
 from typing import Any
 
-from tidelock.connect.distributed.config_state import Keyed
 from tidelock.connect.distributed.group_protocol import TaskId
-from tidelock.connect.distributed.text import java_json
+from tidelock.connect.runtime.java_text import java_json
+from tidelock.connect.runtime.offset_state import Keyed
 
 log = logging.getLogger(__name__)
 

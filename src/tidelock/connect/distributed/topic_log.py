@@ -21,14 +21,17 @@ from dataclasses import dataclass, field
 
 from tidelock.client.errors import BrokerUnreachable
 from tidelock.client.murmur2 import partition_of
+from tidelock.client.transactions import Transactions, fenced
 from tidelock.client.wire import Cluster
-from tidelock.connect.distributed.config_state import Keyed
+from tidelock.connect.runtime.offset_state import Keyed
 from tidelock.errors import TidelockError
 from tidelock.protocol.error_codes import (
     ErrorCode,
+    InvalidProducerEpoch,
     InvalidReplicationFactor,
     KafkaError,
     OffsetOutOfRange,
+    ProducerFenced,
     TopicAlreadyExists,
     UnknownTopicOrPartition,
     error_for,
@@ -58,7 +61,7 @@ from tidelock.protocol.messages.produce import (
     ProduceResponse,
     TopicProduceData,
 )
-from tidelock.protocol.records import Record, build_batch, iter_batches, iter_records
+from tidelock.protocol.records import NO_PRODUCER, Record, build_batch, iter_batches, iter_records
 from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
@@ -139,9 +142,7 @@ class TopicLog:
         Raises:
             BrokerUnreachable, KafkaError: the end cannot be asked for.
         """
-        ends = await self._offsets(LATEST)
-        async with self._moved:
-            await self._moved.wait_for(lambda: all(self._positions[one] >= end for one, end in ends.items()))
+        await self._reach(await self._offsets(LATEST))
 
     async def send(self, records: Sequence[Keyed]) -> None:
         """Write records, those of one partition in their order; returns when all replicas have them.
@@ -150,19 +151,55 @@ class TopicLog:
             BrokerUnreachable: not within 30 s; some may have been written.
             KafkaError: the topic does not take them.
         """
+        async with self._sending:
+            for partition, some in self._parted(records).items():
+                await self._patiently_produce(partition, some)
+
+    async def send_within(self, transactions: Transactions, records: Sequence[Keyed]) -> None:
+        """Write records in one transaction; returns when this log has applied them, its end included.
+
+        After an error the transaction may be open: `transactions` has to be initialised again.
+
+        Raises:
+            ProducerFenced: somebody else has the transactional id; nothing is visible.
+            BrokerUnreachable, KafkaError: as `send`.
+        """
+        parted, ends = self._parted(records), {}
+        async with self._sending:
+            await transactions.begin(self.spec.name, parted)
+            for partition, some in parted.items():
+                ends[partition] = await self._patiently_produce(partition, some, transactions) + len(some)
+            await transactions.commit()
+        # The markers follow the answer: the end of the topic as readers may see it can still be before them.
+        await self._reach(ends)
+
+    def _parted(self, records: Sequence[Keyed]) -> dict[int, list[Keyed]]:
         parted: dict[int, list[Keyed]] = {}
         for key, value in records:
             parted.setdefault(partition_of(key, len(self._leaders)), []).append((key, value))
-        async with self._sending:
-            for partition, some in parted.items():
-                await self._patiently_produce(partition, some)
+        return parted
 
-    async def _patiently_produce(self, partition: int, records: list[Keyed]) -> None:
+    async def _reach(self, ends: Mapping[int, int]) -> None:
+        async with self._moved:
+            await self._moved.wait_for(lambda: all(self._positions[one] >= end for one, end in ends.items()))
+
+    async def _patiently_produce(
+        self, partition: int, records: list[Keyed], transactions: Transactions | None = None
+    ) -> int:
+        """Write a batch, again and again for 30 s; returns the offset of its first record."""
         end = self._clock.monotonic() + SEND_PATIENCE
+        now = int(self._clock.wall() * 1000)
+        made = [Record(at, now, key, value) for at, (key, value) in enumerate(records)]
+        transactional_id, producer = None, NO_PRODUCER
+        if transactions is not None:
+            transactional_id = transactions.transactional_id
+            producer = transactions.stamp(self.spec.name, partition, len(made))
+        batch = build_batch(made, producer=producer, transactional=transactions is not None)
         while True:
             try:
-                await self._produce(partition, records)
-                return
+                return await self._produce(partition, bytes(batch), transactional_id)
+            except (InvalidProducerEpoch, ProducerFenced) as error:
+                raise fenced(error.where or self.spec.name) from error
             except TidelockError as error:
                 if not error.retriable or self._clock.monotonic() > end:
                     raise
@@ -170,18 +207,24 @@ class TopicLog:
             with contextlib.suppress(BrokerUnreachable, KafkaError):
                 await self._learn()
 
-    async def _produce(self, partition: int, records: list[Keyed]) -> None:
-        now = int(self._clock.wall() * 1000)
-        batch = build_batch([Record(at, now, key, value) for at, (key, value) in enumerate(records)])
+    async def _produce(self, partition: int, batch: bytes, transactional_id: str | None) -> int:
         data = TopicProduceData(
-            name=self.spec.name, partition_data=[PartitionProduceData(index=partition, records=bytes(batch))]
+            name=self.spec.name, partition_data=[PartitionProduceData(index=partition, records=batch)]
         )
-        request = ProduceRequest(acks=-1, timeout_ms=int(self._cluster.timeout * 1000), topic_data=[data])
+        request = ProduceRequest(
+            transactional_id=transactional_id,
+            acks=-1,
+            timeout_ms=int(self._cluster.timeout * 1000),
+            topic_data=[data],
+        )
         connection = await self._cluster.node(self._leaders[partition])
         answer = await connection.call(request, PRODUCE_VERSION, ProduceResponse, self._cluster.timeout)
+        written = -1
         for topic in answer.responses:
             for one in topic.partition_responses:
                 self._check(one.error_code, one.index)
+                written = one.base_offset
+        return written
 
     async def _follow(self) -> None:
         while True:

@@ -1,8 +1,8 @@
 """Sends a request to the worker that may answer it: changes to the leader, a task's restart to its owner.
 
 An ASGI application around the others. A request is passed on as it came, with `forward=true`; a worker that
-is not the right one either passes it on once more, with `forward=false`; then it is a 409. Also the one path
-that only workers use: the task sets that they submit, signed.
+is not the right one either passes it on once more, with `forward=false`; then it is a 409. Also the paths
+that only workers use, signed: the task sets that they submit, and the fencing that their tasks wait for.
 
 Source: Kafka `runtime.rest.HerderRequestHandler`, `rest.resources.InternalConnectResource`.
 """
@@ -48,6 +48,7 @@ LEADERS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("PATCH", (*ONE, "offsets")),
     ("DELETE", (*ONE, "offsets")),
     ("POST", (*ONE, "tasks")),
+    ("PUT", (*ONE, "fence")),
 )
 OWNERS = ("POST", (*ONE, "tasks", "*", "restart"))
 PASSED_ON = ("authorization", "x-connect-authorization", "x-connect-request-signature-algorithm")
@@ -68,7 +69,12 @@ def internal_routes(herder: DistributedHerder) -> list[Route]:
         await herder.put_tasks(request.segments[0], configs, body, request.headers)
         return Reply(204)
 
-    return [Route("POST", "/connectors/*/tasks", put_tasks)]
+    async def fence(request: Request) -> Reply:
+        """204 when the tasks of former task sets are shut out."""
+        await herder.fence(request.segments[0], await request.body(), request.headers)
+        return Reply(204)
+
+    return [Route("POST", "/connectors/*/tasks", put_tasks), Route("PUT", "/connectors/*/fence", fence)]
 
 
 def distributed_app(herder: DistributedHerder, doorkeeper: Doorkeeper) -> Forwarding:

@@ -3,7 +3,7 @@
     worker -> task   {"do": "pause" | "resume" | "stop" | "where" | "log_level"} {"reply": 7, "value": ...}
                      {"reply": 7, "error": {"what": ..., "where": ..., "hint": ...}}
     task -> worker   {"event": "running" | "paused" | "waiting" | "failed" | "topic" | "progress", ...}
-                     {"ask": "read_offsets" | "store_offsets", "id": 7, ...}
+                     {"ask": "read_offsets" | "store_offsets" | "admit" | "confirm", "id": 7, ...}
 
 Either side's end of file means that the other process is gone: the worker sees a death at once, and a task
 never outlives its worker. This module has the task's side; processes.py has the worker's.
@@ -34,7 +34,7 @@ def _main_stack() -> str:
 
 
 class WorkerRefused(ConnectError):
-    """The worker could not store or read a task's offsets; the text is the worker's."""
+    """The worker could not store or read a task's offsets, or does not let it begin; the text is its own."""
 
     code = "TID-512"
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol
 
 from tidelock.client import BrokerUnreachable, Outgoing
 from tidelock.connect.api import SourceRecord, offsets_of
-from tidelock.connect.runtime.offset_topic import TopicOffsets
+from tidelock.connect.runtime.offset_state import OffsetState
 from tidelock.connect.runtime.source_task import SourceRunner
 from tidelock.connect.runtime.stores import partition_key
 from tidelock.errors import TidelockError
@@ -99,7 +99,7 @@ class Transactions:
         producer: TransactionProducer,
         connector: str,
         topic: str,
-        known: TopicOffsets,
+        known: OffsetState,
         switch: Waiting,
     ) -> None:
         self._producer = producer
@@ -169,6 +169,8 @@ class ExactlyOnceRunner(SourceRunner):
 
     transactions: Transactions
     boundary: Boundary
+    copies: bool = True
+    """Whether the worker keeps a copy of the offsets, for its REST interface."""
     _began_at: float = 0.0
 
     def _send(self, records: Sequence[SourceRecord]) -> None:
@@ -205,7 +207,7 @@ class ExactlyOnceRunner(SourceRunner):
     def _end_transaction(self) -> None:
         offsets = self.transactions.commit()
         self._progress.take()
-        if offsets:
+        if offsets and self.copies:
             self._switch.store_offsets(offsets)
         self._task.commit()
 

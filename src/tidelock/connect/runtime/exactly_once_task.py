@@ -22,13 +22,16 @@ from tidelock.connect.runtime.exactly_once import (
     Transactions,
     Waiting,
 )
-from tidelock.connect.runtime.offset_topic import TopicOffsets, read_to_end
+from tidelock.connect.runtime.offset_state import OffsetState
+from tidelock.connect.runtime.offset_topic import read_to_end
 from tidelock.connect.runtime.settings import SourceConnectorSettings, StandaloneSettings
 from tidelock.connect.runtime.topic_creation import NewTopic
 
 ENABLED = "enabled"
 GROUP = "connect-standalone"
 """First part of transactional ids where the worker has no group.id."""
+PARTITIONS = 25
+"""Of a topic of offsets, as DistributedConfig has it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +41,15 @@ class ExactlyOnce:
     Attributes:
         transactional_id: of the task, the same wherever it runs.
         topic: of its offsets.
+        partitions: of that topic, where it is made.
+        copies: whether offsets are stored with the worker as well, because the topic is not its own.
         boundary: where transactions end.
     """
 
     transactional_id: str
     topic: str
+    partitions: int
+    copies: bool
     boundary: Boundary
 
 
@@ -68,13 +75,21 @@ def exactly_once_of(
     if shared.exactly_once_source_support != ENABLED:
         return None
     settings = SourceConnectorSettings.parse(config, strict=False)
-    topic = settings.offsets_storage_topic or worker.get("offset.storage.topic") or f"connect-offsets-{name}"
+    worker_s = worker.get("offset.storage.topic")
+    topic = settings.offsets_storage_topic or worker_s or f"connect-offsets-{name}"
     interval = settings.transaction_boundary_interval_ms or shared.offset_flush_interval_ms
     return ExactlyOnce(
-        f"{worker.get('group.id', GROUP)}-{name}-{number}",
+        transactional_id_of(worker.get("group.id", GROUP), name, number),
         topic,
+        1 if worker_s is None else int(worker.get("offset.storage.partitions", PARTITIONS)),
+        topic != worker_s,
         Boundary(settings.transaction_boundary, interval / 1000),
     )
+
+
+def transactional_id_of(group: str, connector: str, number: int) -> str:
+    """Return the transactional id of a source task, the same wherever it runs; Kafka's as well."""
+    return f"{group}-{connector}-{number}"
 
 
 class Holder:
@@ -98,7 +113,7 @@ class Holder:
             if key.startswith(("bootstrap.servers", *kafka.SHARED))
         }
         self._client = client
-        how = NewTopic(1, -1, {"cleanup.policy": "compact"})
+        how = NewTopic(once.partitions, -1, {"cleanup.policy": "compact"})
         kafka.patiently(
             lambda: kafka.ensure_topic(properties, once.topic, how, f"{client}-admin", may_shrink=True),
             switch.wait_for_broker,
@@ -114,7 +129,7 @@ class Holder:
     def prepare(self, runner: Any, context: SourceTaskContext) -> None:
         """Give a runner its transactions, and its task the topic's offsets before the worker's."""
         assert isinstance(runner, ExactlyOnceRunner)
-        known, switch = TopicOffsets(), self._switch
+        known, switch = OffsetState(), self._switch
         kafka.patiently(
             lambda: read_to_end(
                 self._consumer, self._once.topic, known, switch.is_stopping, switch.wait_for_broker
@@ -130,7 +145,7 @@ class Holder:
         context.read_offsets = read
         if self._once.boundary.kind == CONNECTOR:
             context.transaction = TransactionContext()
-        runner.boundary = self._once.boundary
+        runner.boundary, runner.copies = self._once.boundary, self._once.copies
         runner.transactions = Transactions(self.producer, context.connector, self._once.topic, known, switch)
 
     def _consumer(self, isolation: str) -> Consumer:

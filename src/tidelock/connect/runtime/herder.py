@@ -48,6 +48,8 @@ from tidelock.runtime import Clock
 
 log = logging.getLogger(__name__)
 
+LEAVES = ("admit", "confirm")
+
 
 class StandaloneHerder:
     """Runs connectors in one worker.
@@ -59,6 +61,9 @@ class StandaloneHerder:
         clock: monotonic time.
         plugins: what can be named.
     """
+
+    survives_fencing = False
+    """See TaskPolicy."""
 
     def __init__(
         self,
@@ -396,6 +401,8 @@ class StandaloneHerder:
         async def answer(question: dict[str, Any]) -> Any:
             if question["ask"] == "read_offsets":
                 return self._offsets.read(entry.name, question["partitions"])
+            if question["ask"] in LEAVES:
+                return await self._give_leave(entry.name, number, question["ask"])
             offsets = [(partition, offset) for partition, offset in question["offsets"]]
             await asyncio.to_thread(self._offsets.write, entry.name, offsets)
             return True
@@ -417,10 +424,14 @@ class StandaloneHerder:
             TaskStatus(number, props, topics=entry.topics),
             spec,
             fork_server=self._fork_server,
-            policy=TaskPolicy(RestartPolicy.of(settings), Limits.of(settings)),
+            policy=TaskPolicy(RestartPolicy.of(settings), Limits.of(settings), self.survives_fencing),
             answer=answer,
             clock=self._clock,
         )
+
+    async def _give_leave(self, name: str, number: int, step: str) -> bool:
+        """Return when an exactly-once task may take its transactional id (admit), or go on (confirm)."""
+        return True
 
     async def _stop_entry(self, entry: ConnectorEntry, *, for_good: bool = False) -> None:
         tasks, entry.tasks = entry.tasks, []

@@ -89,6 +89,7 @@ class TaskSupervisor:
         self._is_stopping = False
         self._is_waiting = False  # for the time of the next start
         self._said: str | None = None  # what the process said before it ended
+        self._is_fenced = False  # it said that somebody else has its transactional id
         self._killed_because: str | None = None
         self._is_stalled = False
         self._job: asyncio.Task[None] | None = None
@@ -150,7 +151,7 @@ class TaskSupervisor:
 
     async def _run_process(self) -> bool:
         """Run the process once; returns whether it ended without saying why."""
-        self._said = self._killed_because = None
+        self._said, self._killed_because, self._is_fenced = None, None, False
         try:
             process = await self._fork_server.spawn({**self._spec, "paused": self._is_paused})
         except ForkServerError as error:
@@ -197,7 +198,7 @@ class TaskSupervisor:
     def _has_crashed(self, code: int | None) -> bool:
         if self._said is not None:
             self.status.trace = self._said
-            return False
+            return self._is_fenced and self._policy.survives_fencing
         if not self._is_stopping:
             self.status.trace = self._killed_because or _describe_exit(code)
             log.error("task %s-%s: %s", self._spec["connector"], self.status.number, self.status.trace)
@@ -219,7 +220,7 @@ class TaskSupervisor:
         elif event == "waiting":
             self.status.trace = message["trace"]  # why nothing moves; the state stays what it is
         elif event == "failed":
-            self._said = message["trace"]
+            self._said, self._is_fenced = message["trace"], message.get("fenced", False)
         elif event == "topic":
             self.status.topics.add(message["topic"])
         elif event == "progress":

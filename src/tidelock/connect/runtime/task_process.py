@@ -20,7 +20,7 @@ from tidelock.connect.api import SinkTaskContext, SourceTaskContext
 from tidelock.connect.runtime import kafka
 from tidelock.connect.runtime.batching import Batcher, merged_properties
 from tidelock.connect.runtime.chain import build_chain
-from tidelock.connect.runtime.channel import Control
+from tidelock.connect.runtime.channel import Control, WorkerRefused
 from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.exactly_once import ExactlyOnceRunner
@@ -39,6 +39,7 @@ from tidelock.connect.runtime.sink_task import MAX_RECORDS, SinkOptions, SinkRun
 from tidelock.connect.runtime.source_task import SourceConverters, SourceOptions, SourceRunner
 from tidelock.connect.runtime.topic_creation import NewTopic, topic_creation
 from tidelock.errors import TidelockError
+from tidelock.protocol.error_codes import ProducerFenced
 from tidelock.runtime import SystemClock
 
 log = logging.getLogger(__name__)
@@ -85,6 +86,14 @@ class TaskSwitch:
         )
         return found
 
+    def ask_leave(self, step: str) -> None:
+        """Wait for the worker's leave to take an exactly-once task's transactional id, or to go on with it.
+
+        Raises:
+            WorkerRefused: the task is not this worker's any more.
+        """
+        self._control.ask(step)
+
 
 def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
     """Run the task of a specification to its end; returns the process's exit code.
@@ -106,8 +115,10 @@ def run_task(spec: Mapping[str, Any], sock: socket.socket) -> int:
         spec = _resolved(spec)
         (_run_sink if spec["kind"] == "sink" else _run_source)(spec, switch)
     except TidelockError as error:
+        if isinstance(error, WorkerRefused) and switch.is_stopping():
+            return 0  # it waited for leave to begin, and is not wanted any more
         log.error("connector %s, task %s failed: %s", spec["connector"], spec["task"], error)
-        control.tell("failed", trace=trace_of(error))
+        control.tell("failed", trace=trace_of(error), fenced=isinstance(error, ProducerFenced))
         return EXIT_FAILED
     except Exception as error:  # a plugin may raise anything; this is the process's supervisor
         log.exception("connector %s, task %s failed", spec["connector"], spec["task"])
@@ -224,7 +235,9 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
             lambda: kafka.SourceProducer(properties, client, switch.is_stopping), switch.wait_for_broker
         )
     else:
+        switch.ask_leave("admit")
         holder = Holder(once, properties, client, switch)
+        switch.ask_leave("confirm")
         producer = holder.producer
     creation = topic_creation(config) if worker_settings.topic_creation_enable else None
     if creation is not None:

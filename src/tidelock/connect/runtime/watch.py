@@ -45,10 +45,16 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class TaskPolicy:
-    """What the worker does about a task that ends or misbehaves."""
+    """What the worker does about a task that ends or misbehaves.
+
+    Attributes:
+        survives_fencing: whether one that lost its transactional id counts as crashed: it asks for leave
+            before it takes the id again, so only the task that the group wants gets it.
+    """
 
     restart: RestartPolicy = field(default_factory=RestartPolicy)
     limits: Limits = field(default_factory=Limits)
+    survives_fencing: bool = False
 
 
 class Action(enum.Enum):

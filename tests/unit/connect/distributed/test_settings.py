@@ -43,7 +43,7 @@ def test_what_cannot_be_done_is_refused_at_its_key() -> None:
     with pytest.raises(ConfigError, match=r"security\.protocol"):
         DistributedSettings.parse({**GIVEN, "security.protocol": "SASL_SSL"})
     with pytest.raises(ConfigError, match=r"exactly\.once\.source\.support"):
-        DistributedSettings.parse({**GIVEN, "exactly.once.source.support": "enabled"})
+        DistributedSettings.parse({**GIVEN, "exactly.once.source.support": "always"})
 
 
 @pytest.mark.parametrize(

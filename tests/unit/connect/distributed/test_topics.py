@@ -14,9 +14,9 @@ from tidelock.client.murmur2 import murmur2, partition_of
 from tidelock.connect.distributed import config_state, status_state
 from tidelock.connect.distributed.config_state import ConfigState, Restart, SessionKey
 from tidelock.connect.distributed.group_protocol import ConnectorsAndTasks, TaskId
-from tidelock.connect.distributed.offset_state import OffsetState
 from tidelock.connect.distributed.status_state import Status, StatusState
-from tidelock.connect.distributed.text import java_json, java_order
+from tidelock.connect.runtime.java_text import java_json, java_order
+from tidelock.connect.runtime.offset_state import OffsetState
 
 RECORDS: list[dict[str, Any]] = json.loads(Path(__file__).with_name("jvm_topics.json").read_text())
 PARTITIONS = {"configs": 1, "offsets": 25, "status": 5}

@@ -28,7 +28,7 @@ from tidelock.connect.converters.string import StringConverter
 from tidelock.connect.runtime.exactly_once import Boundary, ExactlyOnceRunner, Transactions
 from tidelock.connect.runtime.exactly_once_task import exactly_once_of
 from tidelock.connect.runtime.exactly_once_validation import exactly_once_problems
-from tidelock.connect.runtime.offset_topic import TopicOffsets
+from tidelock.connect.runtime.offset_state import OffsetState
 from tidelock.connect.runtime.source_task import SourceConverters, SourceOptions
 from tidelock.protocol.error_codes import ProducerFenced
 from tidelock.runtime import ManualClock
@@ -82,7 +82,7 @@ class Bench:
             clock=self.clock,
         )
         self.runner.boundary = boundary
-        self.runner.transactions = Transactions(self.producer, "c", "offsets", TopicOffsets(), self.switch)
+        self.runner.transactions = Transactions(self.producer, "c", "offsets", OffsetState(), self.switch)
 
     def run(self, *script: Any) -> list[Any]:
         self.task.script.extend(script)
@@ -167,7 +167,7 @@ def test_a_commit_is_tried_until_the_broker_answers_and_a_fenced_one_is_final() 
 
 
 def test_offsets_are_found_by_meaning_and_written_under_the_key_that_is_there() -> None:
-    offsets = TopicOffsets()
+    offsets = OffsetState()
     java = b'["c",{"protocol":"1","table":"db.orders"}]'
     offsets.apply(java, b'{"incrementing":5}')
     partition = {"table": "db.orders", "protocol": "1"}
@@ -183,7 +183,7 @@ def test_offsets_are_found_by_meaning_and_written_under_the_key_that_is_there() 
 
 @given(st.none() | st.binary() | st.text().map(str.encode), st.none() | st.binary())
 def test_any_record_of_the_topic_is_taken_or_left_out(key: bytes | None, value: bytes | None) -> None:
-    offsets = TopicOffsets()
+    offsets = OffsetState()
     offsets.apply(key, value)
     offsets.apply(b'["c",{}]', value)
     offsets.read("c", [{}])

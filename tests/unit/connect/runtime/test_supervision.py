@@ -66,14 +66,18 @@ async def no_answer(question: dict[str, Any]) -> Any:
 
 
 def supervised(
-    policy: RestartPolicy, limits: Limits = NO_LIMITS, clock: ManualClock | None = None
+    policy: RestartPolicy,
+    limits: Limits = NO_LIMITS,
+    clock: ManualClock | None = None,
+    *,
+    survives_fencing: bool = False,
 ) -> tuple[TaskSupervisor, FakeForkServer]:
     server = FakeForkServer()
     supervisor = TaskSupervisor(
         TaskStatus(0, {}),
         SPEC,
         fork_server=server,  # type: ignore[arg-type]  # a fake
-        policy=TaskPolicy(policy, limits),
+        policy=TaskPolicy(policy, limits, survives_fencing),
         answer=no_answer,
         clock=clock or ManualClock(),
     )
@@ -92,6 +96,29 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 FAST = RestartPolicy("crash", delay=0.001)
+
+
+@pytest.mark.parametrize("survives", [True, False])
+def test_a_task_that_lost_its_transactional_id_comes_back_where_it_asks_for_leave_first(
+    survives: bool,
+) -> None:
+    async def story() -> None:
+        supervisor, server = supervised(FAST, survives_fencing=survives)
+        supervisor.start(paused=False)
+        await until(lambda: supervisor.status.state is State.RUNNING)
+        server.made[0].event("failed", trace="another has it", fenced=True)
+        server.made[0].ended.set_result(1)
+        if survives:
+            await until(lambda: supervisor.status.restarts == 1)
+            await until(lambda: supervisor.status.state is State.RUNNING)
+            assert supervisor.status.last_error == "another has it"
+        else:
+            await until(lambda: supervisor.status.state is State.FAILED)
+            assert supervisor.status.trace == "another has it"
+        await supervisor.stop(1.0)
+        assert len(server.made) == (2 if survives else 1)
+
+    run(story)
 
 
 def test_a_process_that_is_killed_is_failed_at_once_and_comes_back() -> None:

@@ -17,11 +17,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tidelock.connect.distributed.config_state import Keyed
-from tidelock.connect.distributed.text import java_json, java_order
+from tidelock.connect.runtime.java_text import java_json, java_order
 from tidelock.connect.runtime.stores import SourceOffset, partition_key
 
 log = logging.getLogger(__name__)
+
+Keyed = tuple[bytes, bytes | None]
+"""Key and value of a record; None removes."""
 
 
 @dataclass(frozen=True, slots=True)
