@@ -13,6 +13,7 @@ from tidelock.config import ConfigError
 from tidelock.connect.api import DataError, RetriableError, Schema, Struct
 from tidelock.connect.converters.avro.converter import AvroConverter
 from tidelock.connect.converters.jsonschema.converter import JsonSchemaConverter
+from tidelock.connect.converters.protobuf.converter import ProtobufConverter
 from tidelock.connect.converters.registry.errors import RegistryRefused, RegistryUnreachable, SchemaRefused
 
 ORDER = Schema.struct(
@@ -228,3 +229,31 @@ def test_json_schema_goes_the_same_way(registry: SchemaRegistryServer) -> None:
     registry.register("t", {"schema": json.dumps(basket), "schemaType": "JSON", "references": [reference]})
     [run] = converter(json_fail_invalid_schema="true").decode("t", [b'\0\0\0\0\3[{"n": 3}]'])
     assert [one.as_dict() for one in run.values[0]] == [{"n": 3}]
+
+
+def test_protobuf_goes_the_same_way(registry: SchemaRegistryServer) -> None:
+    def converter() -> ProtobufConverter:
+        made = ProtobufConverter()
+        made.configure({"schema.registry.url": registry.url}, is_key=False)
+        return made
+
+    payloads = converter().encode("orders", ORDER, [order(1), order(2)])
+    assert all(is_wire(one, 1) and one is not None and one[5] == 0 for one in payloads)
+    assert registry.schemas[0]["schemaType"] == "PROTOBUF"
+    [run] = converter().decode("orders", payloads)
+    assert run.schema is not None
+    assert (run.schema.name, run.schema.version) == ("Order", 1)
+    assert [one.as_dict() for one in run.values] == [
+        {"id": number, "note": "", "total": Decimal("1.10")} for number in (1, 2)
+    ]
+    registry.register("item", {"schema": 'syntax = "proto3"; message Item { int32 n = 1; }'})
+    basket = {
+        "schema": 'syntax = "proto3"; import "item.proto"; message Basket { repeated Item items = 1; }',
+        "schemaType": "PROTOBUF",
+        "references": [{"name": "item.proto", "subject": "item", "version": 1}],
+    }
+    registry.register("t", basket)
+    [run] = converter().decode("t", [b"\0\0\0\0\3\0\n\2\x08\3"])
+    assert run.values[0].as_dict() == {"items": [{"n": 3}]}
+    with pytest.raises(DataError, match="the record's schema is PROTOBUF, not Avro"):
+        avro(registry).decode("orders", payloads)

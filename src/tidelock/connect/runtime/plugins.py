@@ -124,6 +124,11 @@ CONVERTERS = (
         "tidelock.connect.converters.jsonschema.converter:JsonSchemaConverter",
     ),
     Plugin(
+        "io.confluent.connect.protobuf.ProtobufConverter",
+        "converter",
+        "tidelock.connect.converters.protobuf.converter:ProtobufConverter",
+    ),
+    Plugin(
         "io.confluent.connect.avro.AvroConverter",
         "converter",
         "tidelock.connect.converters.avro.converter:AvroConverter",

@@ -41,15 +41,15 @@ class Reader(Protocol):
 
 
 class Writer(Protocol):
-    """Writes values of one schema.
+    """Writes values of one schema."""
 
-    Attributes:
-        schema: as the registry gets it.
-        name: the full name of the record, for subjects; None where the schema has none.
-    """
+    @property
+    def schema(self) -> SchemaText:
+        """The schema as the registry gets it."""
 
-    schema: SchemaText
-    name: str | None
+    @property
+    def name(self) -> str | None:
+        """The full name of the record, for subjects; None where the schema has none."""
 
     def write(self, value: Any) -> bytes:
         """Return a value's bytes; DataError where it does not fit."""
