@@ -333,3 +333,43 @@ def test_altered_offsets_are_where_the_next_task_starts_and_a_running_one_is_ref
     assert Sink(any_database, (0, 1)).starts == {other: 7}
     assert JdbcSinkConnector().alter_offsets(props, None)
     assert Sink(any_database, (0, 1)).starts == {}
+
+
+ARRAYS = Schema.struct(
+    {
+        "n": Schema.array(Schema.int64(optional=True)),
+        "t": Schema.array(Schema.string(), optional=True),
+        "b": Schema.array(Schema.boolean()),
+        "f": Schema.array(Schema.float32()),
+    }
+)
+
+
+def arrays(count: int) -> RecordBatch:
+    texts = ["", 'a "b", \\ {c}', "NULL", "서울"]
+    value = Struct(ARRAYS, {"n": [1, None, -2], "t": texts, "b": [True, False], "f": [0.5]})
+    keys = [str(number) for number in range(count)]
+    return RecordBatch("orders", 0, range(count), keys, [value] * count, KEY, ARRAYS)
+
+
+@pytest.mark.needs_db
+@pytest.mark.parametrize("count", [1, 150])
+def test_arrays_are_arrays_in_postgresql(database_url: Databases, count: int) -> None:
+    url = database_url("postgresql")
+    Sink(url).task.put(arrays(count))
+    rows = table(url, "select n, t, b, f from orders")
+    assert rows == [([1, None, -2], ["", 'a "b", \\ {c}', "NULL", "서울"], [True, False], [0.5])] * count
+
+
+def test_arrays_are_refused_elsewhere(database_url: Databases) -> None:
+    with pytest.raises(DataError, match="is an array, which only PostgreSQL's columns can hold"):
+        Sink(database_url("sqlite")).task.put(arrays(1))
+
+
+def test_counts_since_the_epoch_are_timestamps_to_the_microsecond(any_database: URL) -> None:
+    schema = Schema.struct({"at": Schema.int64()})
+    values = [Struct(schema, {"at": 1_294_183_800_250_001})]
+    Sink(any_database, timestamp_fields_list="at").task.put(
+        RecordBatch("orders", 0, [0], ["a"], values, KEY, schema)
+    )
+    assert str(table(any_database, "select at from orders")[0][0])[:26] == "2011-01-04 23:30:00.250001"

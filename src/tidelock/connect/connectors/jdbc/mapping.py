@@ -7,8 +7,10 @@ configuration lines that cure it. Imports the connect api and tidelock.sql's dat
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import datetime as dt
+from collections.abc import Callable, Sequence
+from collections.abc import Mapping as SomeMapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from tidelock.connect.api import DATE, DECIMAL, TIME, TIMESTAMP, DataError, RecordBatch, Schema, Type
@@ -16,6 +18,18 @@ from tidelock.connect.connectors.jdbc.settings import KAFKA_COLUMNS, JdbcSinkSet
 from tidelock.sql.types import Column, ColumnType, Kind
 
 Row = tuple[Any, ...]
+SomeChanges = SomeMapping[str, Callable[[Any], Any]]
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_ELEMENTS = {
+    Type.INT8: "SMALLINT",
+    Type.INT16: "SMALLINT",
+    Type.INT32: "INTEGER",
+    Type.INT64: "BIGINT",
+    Type.FLOAT32: "REAL",
+    Type.FLOAT64: "DOUBLE PRECISION",
+    Type.BOOLEAN: "BOOLEAN",
+    Type.STRING: "TEXT",
+}
 
 _LOGICAL = {
     DATE: ColumnType(Kind.DATE),
@@ -46,12 +60,14 @@ class Mapping:
     Attributes:
         key: the primary key's columns.
         rest: the other columns, from the value.
+        changes: what is done to the values of some columns, by name; ValueError where it cannot be.
     """
 
     key: tuple[Column, ...]
     rest: tuple[Column, ...]
     pk_mode: str
     key_is_struct: bool
+    changes: SomeChanges = field(default_factory=dict)
 
     @property
     def columns(self) -> tuple[Column, ...]:
@@ -73,10 +89,28 @@ class Mapping:
     def rows(self, batch: RecordBatch, keys: Sequence[Row]) -> list[Row | None]:
         """Return the row of each record, None for a tombstone."""
         values = batch.rows([column.name for column in self.rest]) if self.rest else [()] * len(batch)
+        if self.changes:
+            values = self._changed(batch, values)
         rows: list[Row | None] = [key + value for key, value in zip(keys, values, strict=True)]
         for index in batch.tombstones:
             rows[index] = None
         return rows
+
+    def _changed(self, batch: RecordBatch, values: list[Row]) -> list[Row]:
+        changes = [self.changes.get(column.name, _same) for column in self.rest]
+        made = []
+        for index, row in enumerate(values):
+            try:
+                made.append(
+                    tuple(
+                        None if one is None else change(one) for one, change in zip(row, changes, strict=True)
+                    )
+                )
+            except (ValueError, OverflowError) as error:
+                raise DataError(
+                    f"a field has no form in its column: {error}", where=f"topic {batch.topic}", index=index
+                ) from None
+        return made
 
 
 def mapping_for(
@@ -99,9 +133,69 @@ def mapping_for(
     missing = [name for name in wanted if name not in fields and name not in names]
     if missing and value_schema is not None:
         raise DataError(f"fields.whitelist names {', '.join(missing)}; the value has {', '.join(fields)}")
-    rest = tuple(_column(name, fields[name]) for name in fields if name in wanted and name not in names)
+    chosen = {name: fields[name] for name in fields if name in wanted and name not in names}
+    rest = tuple(_rest_column(settings, name, one) for name, one in chosen.items())
+    changes = {
+        name: made for name, one in chosen.items() if (made := _change(settings, name, one)) is not None
+    }
     struct = key_schema is not None and key_schema.type is Type.STRUCT
-    return Mapping(key, rest, settings.pk_mode, struct)
+    return Mapping(key, rest, settings.pk_mode, struct, changes)
+
+
+def _is_count(settings: JdbcSinkSettings, name: str, schema: Schema) -> bool:
+    """Whether a field counts from the epoch and becomes a timestamp."""
+    is_plain = schema.name is None and schema.type in (Type.INT64, Type.STRING)
+    return name in settings.timestamp_fields_list and is_plain
+
+
+def _rest_column(settings: JdbcSinkSettings, name: str, schema: Schema) -> Column:
+    if _is_count(settings, name, schema):
+        nullable = schema.optional or schema.default is not None
+        return Column(name, ColumnType(Kind.TIMESTAMP, scale=6), nullable=nullable)
+    if (elements := _elements(schema)) is not None:
+        default = None if schema.default is None else array_text(schema.default)
+        return Column(
+            name,
+            ColumnType(Kind.OTHER, declared=f"{elements}[]"),
+            nullable=schema.optional or default is not None,
+            default=default,
+            has_default=default is not None,
+        )
+    return _column(name, schema)
+
+
+def _change(settings: JdbcSinkSettings, name: str, schema: Schema) -> Callable[[Any], Any] | None:
+    """Return what is done to a field's values on their way into a row; None: nothing."""
+    if _is_count(settings, name, schema):
+        units = 1000 if settings.timestamp_precision_mode == "nanoseconds" else 1
+        return lambda value: _EPOCH + dt.timedelta(microseconds=int(value) // units)
+    return None if _elements(schema) is None else array_text
+
+
+def _elements(schema: Schema) -> str | None:
+    """Return PostgreSQL's name of the elements of an array of plain values; None for everything else."""
+    inner = schema.value_schema
+    if schema.type is not Type.ARRAY or inner is None or inner.name is not None:
+        return None
+    return _ELEMENTS.get(inner.type)
+
+
+def array_text(values: Sequence[Any]) -> str:
+    """Return a list as PostgreSQL writes an array; text, so that COPY and statements take it alike."""
+    return "{" + ",".join(map(_element, values)) + "}"
+
+
+def _element(value: Any) -> str:
+    if value is None:
+        return "NULL"
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    return str(value)
+
+
+def _same(value: Any) -> Any:
+    return value
 
 
 def require_schema(schema: Schema | None, side: str, topic: str) -> Schema:

@@ -60,6 +60,25 @@ class JdbcSinkSettings(ConnectionSettings):
         group="Data Mapping",
         doc="Zone of the wall-clock time that timestamp columns without a zone get.",
     )
+    date_timezone: str = key(
+        default="DB_TIMEZONE",
+        choices=("DB_TIMEZONE", "UTC"),
+        importance=LOW,
+        group="Data Mapping",
+        doc="Accepted; a Date is a day and stays that day.",
+    )
+    timestamp_fields_list: tuple[str, ...] = key(
+        default=(),
+        group="Data Mapping",
+        doc="Fields of whole numbers or texts since the epoch that become timestamps; see the next key.",
+    )
+    timestamp_precision_mode: str = key(
+        default="microseconds",
+        choices=("microseconds", "nanoseconds"),
+        importance=LOW,
+        group="Data Mapping",
+        doc="What these fields count. Columns keep microseconds; nanoseconds are cut off.",
+    )
     replace_null_with_default: bool = key(
         default=True, group="Data Mapping", doc="Accepted; null fields take their schema's default."
     )

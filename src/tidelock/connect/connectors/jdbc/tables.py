@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from sqlalchemy.engine import Connection, Engine
 
+from tidelock.connect.api import DataError
 from tidelock.connect.connectors.jdbc.mapping import Mapping
 from tidelock.connect.connectors.jdbc.settings import JdbcSinkSettings
 from tidelock.sql import Column, Dialect, Kind, Table, TableName, Target
@@ -51,7 +52,9 @@ def find_target(
     Raises:
         TableNotFound: there is no table and auto.create is off.
         TableUnfit: columns or a unique key are missing and may not be added.
+        DataError: a field is an array, and the database has no columns for that.
     """
+    _check_arrays(dialect, mapping)
     with access.reading() as connection:
         table = dialect.find(connection, name)
     if table is None:
@@ -111,6 +114,15 @@ def _run(access: Access, statements: Sequence[str]) -> None:
 
 def _real(table: Table, columns: Sequence[Column]) -> tuple[str, ...]:
     return tuple(column.name for column in table.require(column.name for column in columns))
+
+
+def _check_arrays(dialect: Dialect, mapping: Mapping) -> None:
+    arrays = [column.name for column in mapping.rest if column.type.declared.endswith("[]")]
+    if arrays and dialect.name != "postgresql":
+        raise DataError(
+            f"field {arrays[0]!r} is an array, which only PostgreSQL's columns can hold",
+            hint="leave it out with fields.whitelist",
+        )
 
 
 def _check_key(settings: JdbcSinkSettings, target: Target) -> None:

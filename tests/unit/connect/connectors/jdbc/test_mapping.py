@@ -1,5 +1,6 @@
 """From schemas to columns and from batches to rows."""
 
+import datetime as dt
 from typing import Any
 
 import pytest
@@ -87,7 +88,7 @@ def test_types_keep_scale_and_default() -> None:
         ({"pk_mode": "record_key"}, Schema.int64(), ORDER, "must name its one column"),
         ({"fields_whitelist": "toal"}, None, ORDER, "fields.whitelist names toal"),
         ({}, None, Schema.string(), "needs a struct as value, not string"),
-        ({}, None, Schema.struct({"l": Schema.array(Schema.int8())}), "'l' is an array"),
+        ({}, None, Schema.struct({"l": Schema.array(Schema.date())}), "'l' is an array"),
     ],
 )
 def test_misfits_are_named(
@@ -110,3 +111,43 @@ def test_a_null_key_is_the_records_fault() -> None:
     with pytest.raises(DataError) as error:
         mapping.keys(batch(["a", None], [{}, {}], Schema.string()))
     assert error.value.index == 1
+
+
+def test_counts_since_the_epoch_become_timestamps() -> None:
+    schema = Schema.struct({"n": Schema.int64(), "t": Schema.string(optional=True), "x": Schema.int64()})
+    keys = {"timestamp_fields_list": "n,t,nowhere"}
+    mapping = mapping_for(settings(**keys), None, schema)
+    assert [column.type.kind for column in mapping.rest] == [Kind.TIMESTAMP, Kind.TIMESTAMP, Kind.INTEGER]
+    values = [Struct(schema, {"n": 1_000_001, "t": "-1", "x": 5}), Struct(schema, {"n": 0, "x": 5})]
+    one = RecordBatch("t", 0, [0, 1], [None, None], values, None, schema)
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    micro = dt.timedelta(microseconds=1)
+    assert mapping.rows(one, mapping.keys(one)) == [
+        (epoch + dt.timedelta(seconds=1) + micro, epoch - micro, 5),
+        (epoch, None, 5),
+    ]
+    nanos = mapping_for(settings(timestamp_precision_mode="nanoseconds", **keys), None, schema)
+    assert nanos.rows(one, nanos.keys(one))[0] == (epoch + 1000 * micro, epoch - micro, 5)
+    bad = RecordBatch("t", 0, [0], [None], [Struct(schema, {"n": 0, "t": "soon", "x": 5})], None, schema)
+    with pytest.raises(DataError, match="a field has no form in its column") as caught:
+        mapping.rows(bad, mapping.keys(bad))
+    assert caught.value.index == 0
+
+
+def test_arrays_of_plain_values_are_text_that_postgresql_reads() -> None:
+    schema = Schema.struct(
+        {
+            "n": Schema.array(Schema.int64(optional=True)),
+            "t": Schema.array(Schema.string(), optional=True, default=["a"]),
+        }
+    )
+    mapping = mapping_for(settings(), None, schema)
+    assert [column.type.declared for column in mapping.rest] == ["BIGINT[]", "TEXT[]"]
+    assert mapping.rest[1].default == '{"a"}'
+    text = ["", 'a "b", \\ {c}', "NULL", "서울"]
+    values = [Struct(schema, {"n": [1, None, -2], "t": text}), Struct(schema, {"n": [], "t": None})]
+    one = RecordBatch("t", 0, [0, 1], [None, None], values, None, schema)
+    assert mapping.rows(one, mapping.keys(one)) == [
+        ("{1,NULL,-2}", '{"","a \\"b\\", \\\\ {c}","NULL","서울"}'),
+        ("{}", None),
+    ]

@@ -36,11 +36,13 @@ class Rules:
         numeric: `numeric.mapping`.
         zone: of timestamps that keep none.
         database: `postgresql`, `mysql` or `sqlite`.
+        granularity: `timestamp.granularity`.
     """
 
     numeric: str
     zone: zoneinfo.ZoneInfo
     database: str
+    granularity: str = "connect_logical"
 
 
 class Shape:
@@ -113,6 +115,11 @@ def numeric_type(mapping: str, precision: int | None, scale: int | None) -> Type
     return Type.INT16 if precision > 2 else Type.INT8
 
 
+def micros(moment: dt.datetime) -> int:
+    """Return the microseconds from the epoch to an instant."""
+    return (moment - _EPOCH) // dt.timedelta(microseconds=1)
+
+
 def instant(value: Any, zone: zoneinfo.ZoneInfo) -> dt.datetime:
     """Return a timestamp as an instant in UTC.
 
@@ -160,7 +167,27 @@ def _time(kind: Kind, rules: Rules, *, nullable: bool) -> tuple[Schema, Convert]
         return Schema.date(optional=nullable), _date
     if kind is Kind.TIME:
         return Schema.time(optional=nullable), _time_of_day
-    return Schema.timestamp(optional=nullable), lambda value: instant(value, rules.zone)
+    return _timestamp(rules, nullable=nullable)
+
+
+def _timestamp(rules: Rules, *, nullable: bool) -> tuple[Schema, Convert]:
+    """Return a timestamp column's schema and conversion; no database here knows more than microseconds."""
+    zone = rules.zone
+    unit, _, form = rules.granularity.partition("_")
+    factor = 1000 if unit == "nanos" else 1
+    if form == "long":
+        return Schema.int64(optional=nullable), lambda value: micros(instant(value, zone)) * factor
+    if form == "string":
+        return Schema.string(optional=nullable), lambda value: str(micros(instant(value, zone)) * factor)
+    if form == "iso_datetime_string":
+        return Schema.string(optional=nullable), lambda value: _iso(instant(value, zone), zone, unit)
+    return Schema.timestamp(optional=nullable), lambda value: instant(value, zone)
+
+
+def _iso(moment: dt.datetime, zone: zoneinfo.ZoneInfo, unit: str) -> str:
+    """Return the wall-clock time in a zone, as Java writes it; strftime would not fill up early years."""
+    text = moment.astimezone(zone).replace(tzinfo=None).isoformat(timespec="microseconds")
+    return f"{text}000" if unit == "nanos" else text
 
 
 def _integer(kind: ColumnType, rules: Rules) -> Type:

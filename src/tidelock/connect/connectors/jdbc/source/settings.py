@@ -13,6 +13,10 @@ from tidelock.config import key
 from tidelock.connect.connectors.jdbc.connection import HIGH, LOW, ConnectionSettings, known_zone
 
 MODES = ("bulk", "timestamp", "incrementing", "timestamp+incrementing")
+GRANULARITIES = (
+    "connect_logical",
+    *(f"{unit}_{form}" for unit in ("micros", "nanos") for form in ("long", "string", "iso_datetime_string")),
+)
 NUMERIC_MAPPINGS = ("none", "precision_only", "best_fit", "best_fit_eager_double")
 
 
@@ -84,13 +88,20 @@ class JdbcSourceSettings(ConnectionSettings):
     table_types: tuple[str, ...] = key(
         default=("TABLE",), importance=LOW, group="Database", doc="TABLE, VIEW, or both."
     )
-    numeric_mapping: str = key(
-        default="none",
+    numeric_precision_mapping: bool = key(
+        default=False,
+        importance=LOW,
+        group="Database",
+        doc="The older way to say numeric.mapping=precision_only; counts where that is not given.",
+    )
+    numeric_mapping: str | None = key(
+        default=None,
         choices=NUMERIC_MAPPINGS,
         importance=LOW,
         group="Database",
-        doc="What becomes of NUMERIC and DECIMAL: none keeps Decimal; precision_only makes whole numbers of "
-        "those without a fraction; best_fit also doubles of up to 18 digits; best_fit_eager_double of all.",
+        doc="What becomes of NUMERIC and DECIMAL: none keeps Decimal; precision_only makes whole "
+        "numbers of those without a fraction; best_fit also doubles of up to 18 digits; "
+        "best_fit_eager_double of all.",
     )
     db_timezone: str = key(
         default="UTC", check=known_zone, group="Database", doc="Zone of timestamp columns that keep none."
@@ -133,11 +144,17 @@ class JdbcSourceSettings(ConnectionSettings):
     )
     timestamp_granularity: str = key(
         default="connect_logical",
-        choices=("connect_logical",),
+        choices=GRANULARITIES,
         importance=LOW,
         group="Database",
-        doc="Timestamps are Connect's logical type, in milliseconds.",
+        doc="What becomes of timestamps: connect_logical, to the millisecond; micros or nanos since 1970 "
+        "as a whole number or as text; or date and time of day in db.timezone as text (ISO 8601, no zone).",
     )
     tables: str = key(
         default="", importance=LOW, group="Tasks", doc="A task's tables; the connector sets it."
     )
+
+    @property
+    def numbers(self) -> str:
+        """What becomes of NUMERIC and DECIMAL, by either key."""
+        return self.numeric_mapping or ("precision_only" if self.numeric_precision_mapping else "none")

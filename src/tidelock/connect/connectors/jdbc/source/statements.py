@@ -61,7 +61,7 @@ class Origin:
     def rules(self) -> Rules:
         """How its values are converted."""
         zone = zoneinfo.ZoneInfo(self.settings.db_timezone)
-        return Rules(self.settings.numeric_mapping, zone, self.database)
+        return Rules(self.settings.numbers, zone, self.database, self.settings.timestamp_granularity)
 
     @property
     def where(self) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from tidelock.connect.api import ConnectError, Type
 from tidelock.connect.connectors.jdbc.source.columns import Rules, Shape, instant, numeric_type
+from tidelock.connect.connectors.jdbc.source.settings import JdbcSourceSettings
 from tidelock.sql.types import Column, ColumnType, Kind
 
 SEOUL = zoneinfo.ZoneInfo("Asia/Seoul")
@@ -79,3 +80,31 @@ def test_data_that_a_type_does_not_hold_is_named() -> None:
     assert negative.struct((dt.timedelta(hours=1),))["at"] == dt.time(1)
     with pytest.raises(ConnectError, match="no time of day"):
         negative.struct((dt.timedelta(hours=-1),))
+
+
+@pytest.mark.parametrize(
+    ("granularity", "expected"),
+    [
+        ("connect_logical", dt.datetime(2024, 1, 2, 3, 4, 5, 6, dt.UTC)),
+        ("micros_long", 1704164645000006),
+        ("micros_string", "1704164645000006"),
+        ("micros_iso_datetime_string", "2024-01-02T12:04:05.000006"),
+        ("nanos_long", 1704164645000006000),
+        ("nanos_string", "1704164645000006000"),
+        ("nanos_iso_datetime_string", "2024-01-02T12:04:05.000006000"),
+    ],
+)
+def test_timestamps_as_fine_as_wanted(granularity: str, expected: Any) -> None:
+    column = Column("at", ColumnType(Kind.TIMESTAMP))
+    made = Shape("t", [column], Rules("none", SEOUL, "postgresql", granularity))
+    value = dt.datetime.fromisoformat("2024-01-02 12:04:05.000006")
+    assert made.struct((value,))["at"] == expected
+    assert made.schema.fields[0].schema.optional
+
+
+def test_the_older_key_for_numbers_counts_where_the_newer_is_not_given() -> None:
+    keys = {"connection.url": "sqlite://", "topic.prefix": "", "mode": "bulk"}
+    old = {**keys, "numeric.precision.mapping": "true"}
+    assert JdbcSourceSettings.parse(keys).numbers == "none"
+    assert JdbcSourceSettings.parse(old).numbers == "precision_only"
+    assert JdbcSourceSettings.parse({**old, "numeric.mapping": "best_fit"}).numbers == "best_fit"
