@@ -25,7 +25,7 @@ from pathlib import Path
 from tests.engines import eureka
 from tests.engines.fetch import Unavailable
 
-from bench.timing import table
+from bench.timing import markdown
 from tidelock.discovery.codec import json
 from tidelock.discovery.events import listen
 from tidelock.discovery.instance import Instance
@@ -237,7 +237,7 @@ def main() -> None:
         with eureka.server(port, heap="512m", warms_up=True) as process:
             columns["Spring"] = asyncio.run(measure(port, process.pid, pushes=False))
     rows = [(name, *(text(figures) for text in TEXTS.values())) for name, figures in columns.items()]
-    table((f"{INSTANCES} instances, {WATCHERS} watchers", *TEXTS), rows)
+    markdown((f"{INSTANCES} instances, {WATCHERS} watchers", *TEXTS), rows)
 
 
 TEXTS: dict[str, Callable[[Figures], str]] = {
