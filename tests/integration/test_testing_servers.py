@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import subprocess
 import sys
 from pathlib import Path
@@ -11,17 +10,8 @@ import httpx
 import pytest
 from confluent_kafka import Consumer, Producer
 
-from tidelock.discovery import (
-    DiscoveryClient,
-    DiscoverySettings,
-    Instance,
-    RegistryServer,
-    RegistrySettings,
-)
-from tidelock.discovery.push import moment
 from tidelock.errors import TidelockError
-from tidelock.runtime import SystemClock, bind_loopback
-from tidelock.testing import RunningBroker, RunningRegistry, broker, registry, virtual_time
+from tidelock.testing import RunningBroker, RunningRegistry, broker, registry
 
 USERS_TEST = """
 import sys
@@ -100,41 +90,6 @@ def test_a_registry_for_a_test(tidelock_registry: RunningRegistry) -> None:
         f"{tidelock_registry.service_url}apps", headers={"accept": "application/json"}, timeout=30
     )
     assert answer.json()["applications"]["application"] == []
-
-
-def test_a_registry_and_its_client_live_for_minutes_in_virtual_time() -> None:
-    async def story() -> tuple[int, float]:
-        clock = SystemClock()
-        server = RegistryServer(RegistrySettings(), bind_loopback(0, what="registry"))
-        await server.start()
-        client = DiscoveryClient(DiscoverySettings(service_url=(f"{server.url}/eureka/",)))
-        await client.start()
-        renewed = Instance(
-            app="orders",
-            instance_id="i1",
-            host="127.0.0.1",
-            ip="127.0.0.1",
-            renewal_interval=30.0,
-            duration=90.0,
-        )
-        await client.register(renewed)
-        silent = Instance(app="orders", instance_id="i2", host="h", ip="1", duration=90.0)
-        server.registry.register(silent, moment(clock))
-        began, gone_at = clock.monotonic(), 0.0
-        while clock.monotonic() < began + 300:
-            await asyncio.sleep(30)
-            if not gone_at and len(server.registry) == 1:
-                gone_at = clock.monotonic() - began
-        left = [lease.instance.instance_id for lease in server.registry.leases()]
-        await client.stop()
-        await server.stop()
-        assert left == ["i1"]  # it renewed its lease ten times
-        return len(left), gone_at
-
-    with virtual_time() as time:
-        _, gone_at = time.run(story())
-        assert time.monotonic() > 300
-    assert 90.0 <= gone_at <= 121.0
 
 
 def test_servers_end_with_their_block_and_tell_why_they_cannot_start(tmp_path: Path) -> None:
