@@ -279,21 +279,35 @@ class StoredLog:
             raise KafkaStorageError(f"a sync failed: {error}", where=self.folder) from error
         self.end_flush(dirty, None)
 
+    def write_down(self) -> None:
+        """Write indexes, producer state and epochs: once flushed, the next start can trust the folder.
+
+        Raises:
+            KafkaStorageError: they could not be written; the next start will scan.
+        """
+        if self.offline is not None or not self._changed:
+            return
+        try:
+            if self._epochs_dirty and self._active.size:
+                self._write_epochs()
+            self._unflushed.add(*self._active.write_indexes(), self._write_snapshot(), self.folder)
+        except OSError as error:
+            raise KafkaStorageError(f"the log could not be closed: {error}", where=self.folder) from error
+        self._changed = False
+
     def close(self, *, clean: bool) -> None:
         """Stop using the partition.
 
         Args:
-            clean: write indexes, producer state and epochs down and make everything durable, so that the next
-                start can trust the folder.
+            clean: write down what the next start needs and make everything durable before.
 
         Raises:
             KafkaStorageError: it could not be written down; the next start will scan.
         """
         try:
-            if clean and self.offline is None and self._changed:
-                self._write_down()
-        except OSError as error:
-            raise KafkaStorageError(f"the log could not be closed: {error}", where=self.folder) from error
+            if clean and self.offline is None:
+                self.write_down()
+                self.flush()
         finally:
             self._active.seal()
             self._go_offline("the partition is closed")
@@ -310,12 +324,6 @@ class StoredLog:
             raise KafkaStorageError(
                 f"the partition could not be deleted: {error}", where=self.folder
             ) from error
-
-    def _write_down(self) -> None:
-        if self._epochs_dirty and self._active.size:
-            self._write_epochs()
-        self._unflushed.add(*self._active.write_indexes(), self._write_snapshot(), self.folder)
-        self.flush()
 
     def _write_snapshot(self) -> str:
         path = f"{self.folder}/{name_of(self.log_end_offset, '.snapshot')}"
