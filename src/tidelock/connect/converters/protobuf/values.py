@@ -190,6 +190,7 @@ class Writing:
     def __init__(self, scrub: Scrub, *, ignores_defaults: bool) -> None:
         self._scrub = scrub
         self._ignores_defaults = ignores_defaults
+        self._fields: dict[tuple[str, str], tuple[Any, str]] = {}
 
     def fill(self, message: Any, schema: Schema, value: Struct) -> None:
         """Put a struct's values into a message; what is null stays absent."""
@@ -211,19 +212,28 @@ class Writing:
         raise DataError("a oneof without a value", where=schema.name)
 
     def _put(self, message: Any, name: str, schema: Schema, value: Any) -> None:
-        field = message.DESCRIPTOR.fields_by_name.get(name)
-        if field is None:
-            raise DataError(f"the message has no field {name!r}", where=message.DESCRIPTOR.full_name)
-        if is_map(field):
+        field, kind = self._known(message.DESCRIPTOR, name)
+        if kind == "map":
             self._map(getattr(message, name), field, schema, value)
-        elif is_repeated(field):
+        elif kind == "list":
             self._list(getattr(message, name), field, schema, value)
-        elif field.message_type is not None:
+        elif kind == "message":
             target = getattr(message, name)
             target.SetInParent()
             self._message(target, schema, value)
         else:
             setattr(message, name, self._plain(field, value))
+
+    def _known(self, message: Any, name: str) -> tuple[Any, str]:
+        """Return a field and what it is; found once, as the library tells it slowly."""
+        place = message.full_name, name
+        if place not in self._fields:
+            field = message.fields_by_name.get(name)
+            if field is None:
+                raise DataError(f"the message has no field {name!r}", where=message.full_name)
+            kind = "map" if is_map(field) else "list" if is_repeated(field) else ""
+            self._fields[place] = field, kind or ("message" if field.message_type is not None else "plain")
+        return self._fields[place]
 
     def _map(self, target: Any, field: Any, schema: Schema, value: dict[Any, Any]) -> None:
         inner = field.message_type.fields_by_name["value"]

@@ -150,12 +150,14 @@ class RegistryConverter(Converter):
     def encode(self, topic: str, schema: Schema | None, values: Sequence[Any]) -> list[bytes | None]:
         """See Converter."""
         made: list[bytes | None] = []
+        head, writer = b"", None
         for index, value in enumerate(values):
             if value is None and (schema is None or schema.optional):
                 made.append(None)
                 continue
             try:
-                head, writer = self._writer(topic, schema)
+                if writer is None:  # once for all: looking a schema up costs as much as writing a record
+                    head, writer = self._writer(topic, schema)
                 made.append(head + writer.write(value))
             except DataError as error:
                 if error.index is None:
