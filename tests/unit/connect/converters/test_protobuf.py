@@ -78,10 +78,11 @@ def message_of(text: str, name: str, document: dict[str, Any]) -> bytes:
 def read(text: str, payload: bytes, **keys: str) -> tuple[Schema, Any]:
     reader = converter(**keys).new_reader(SchemaText(text, "PROTOBUF"), lambda name: None)
     assert isinstance(reader, ProtobufReader)
-    value = reader.read(payload)
-    assert reader.schema is not None
-    is_row = reader.schema.type is Type.STRUCT
-    return reader.schema, StructRows(reader.schema, [value])[0] if is_row else value
+    found = reader.of(payload)
+    value = found.read(payload)
+    assert found.schema is not None
+    is_row = found.schema.type is Type.STRUCT
+    return found.schema, StructRows(found.schema, [value])[0] if is_row else value
 
 
 def write(schema: Schema, value: Any, **keys: str) -> tuple[str, bytes]:
@@ -161,6 +162,18 @@ def test_which_of_a_file_it_is() -> None:
     assert read(ORDER_PROTO, payload)[1]["name"] == "x"
     with pytest.raises(DataError, match="no message at"):
         read(ORDER_PROTO, b"\2\x10")
+
+
+def test_one_topic_may_have_several_messages_of_a_file() -> None:
+    one = converter()
+    one._readers["t", 1] = READER
+    others = [message_of(ORDER_PROTO, "shop.v1.Other", {"is": True})] * 2
+    runs = one.decode("t", [b"\0\0\0\0\1" + each for each in (GOOD, *others, GOOD)])
+    assert [(run.schema and run.schema.name, len(run.values)) for run in runs] == [
+        ("Order", 1),
+        ("Other", 2),
+        ("Order", 1),
+    ]
 
 
 @pytest.mark.parametrize(

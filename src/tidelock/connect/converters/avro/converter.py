@@ -100,6 +100,10 @@ class AvroReader:
         self._convert = row_reader(avro, schema) if is_rows and schema is not None else reader(avro, schema)
         self._is_struct = schema is not None and schema.type is Type.STRUCT and not is_rows
 
+    def of(self, payload: bytes) -> Reader:
+        """See Reader."""
+        return self
+
     def read(self, payload: bytes) -> Any:
         """See Reader."""
         stream = io.BytesIO(payload)

@@ -110,6 +110,10 @@ class JsonReader:
         self.name = name
         self._connect, self._values, self._check = schema, values, check
 
+    def of(self, payload: bytes) -> Reader:
+        """See Reader."""
+        return self
+
     def read(self, payload: bytes) -> Any:
         """See Reader."""
         if self._check is not None:

@@ -89,7 +89,7 @@ class ProtobufConverter(RegistryConverter):
 
 
 class ProtobufReader:
-    """Reads values of one file's messages; the first payload decides about the schema."""
+    """Finds the readers of one file's messages; each payload tells of which it is."""
 
     def __init__(
         self,
@@ -97,28 +97,47 @@ class ProtobufReader:
         files: Files,
         version: Callable[[str | None], int | None],
     ) -> None:
-        from tidelock.connect.converters.protobuf.values import Reading
-
         self._settings, self._files, self._version = settings, files, version
-        self._reading: Reading = Reading(settings)
+        self._readers: dict[tuple[int, ...], MessageReader] = {}
         self.schema: Schema | None = None
         self.name: str | None = None
-        self._indexes: list[int] | None = None
+
+    def of(self, payload: bytes) -> MessageReader:
+        """See Reader."""
+        indexes = tuple(read_indexes(payload)[0])
+        if indexes not in self._readers:
+            message = self._files.message(indexes)
+            schema = self._files.to_connect(self._settings).schema(message, self._version(message.full_name))
+            cls = self._files.class_of(message)
+            self._readers[indexes] = MessageReader(self._settings, schema, message.full_name, cls)
+        return self._readers[indexes]
 
     def read(self, payload: bytes) -> Any:
         """See Reader."""
-        indexes, start = read_indexes(payload)
-        if self._indexes is None:
-            message = self._files.message(indexes)
-            schema = self._files.to_connect(self._settings).schema(message, self._version(message.full_name))
-            self.schema, self.name, self._indexes = schema, message.full_name, indexes
-            self._class = self._files.class_of(message)
-        if indexes != self._indexes or self.schema is None:
-            raise DataError("the records of one schema are of several messages of it")
-        made = self._class.FromString(payload[start:])
-        if self.schema.type is not Type.STRUCT:
+        return self.of(payload).read(payload)
+
+
+class MessageReader:
+    """Reads values of one kind of message."""
+
+    def __init__(self, settings: ProtobufConverterSettings, schema: Schema, name: str, cls: Any) -> None:
+        from tidelock.connect.converters.protobuf.values import Reading
+
+        self.schema: Schema | None = schema
+        self.name: str | None = name
+        self._reading: Reading = Reading(settings)
+        self._connect, self._class = schema, cls
+
+    def of(self, payload: bytes) -> MessageReader:
+        """See Reader."""
+        return self
+
+    def read(self, payload: bytes) -> Any:
+        """See Reader."""
+        made = self._class.FromString(payload[read_indexes(payload)[1] :])
+        if self._connect.type is not Type.STRUCT:
             return made.value
-        return self._reading.row(self.schema, made)
+        return self._reading.row(self._connect, made)
 
 
 class ProtobufWriter:

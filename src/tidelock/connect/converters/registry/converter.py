@@ -36,6 +36,9 @@ class Reader(Protocol):
     schema: Schema | None
     name: str | None
 
+    def of(self, payload: bytes) -> Reader:
+        """Return the reader of this payload: itself, unless one schema describes several kinds of records."""
+
     def read(self, payload: bytes) -> Any:
         """Return a value, of a struct its fields in order; any exception says that the bytes are none."""
 
@@ -127,7 +130,9 @@ class RegistryConverter(Converter):
         if reader is None:
             reader = self._readers[topic, number] = self._made_reader(topic, number)
         try:
-            return reader, reader.read(payload[_HEAD.size :])
+            body = payload[_HEAD.size :]
+            reader = reader.of(body)
+            return reader, reader.read(body)
         except DataError:
             raise
         except Exception as error:  # a decoder raises what it likes on bytes that are none of its own
