@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 import time
@@ -108,13 +107,10 @@ async def pressed(orders: Orders, used: set[int], until_: asyncio.Event) -> int:
 
 
 async def end_of(process: asyncio.subprocess.Process) -> float:
-    """Monotonic seconds at which a process had ended; seen by a thread, not when this one has time."""
-
-    def wait() -> float:
-        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
-        return time.monotonic()
-
-    return await asyncio.to_thread(wait)
+    """Monotonic seconds at which a process had ended: its standard output, its own alone, has ended."""
+    assert process.stdout is not None
+    await process.stdout.read()
+    return time.monotonic()
 
 
 async def story(kind: str, *, watching: int = 0, after: float = 1.0) -> Noticed:
