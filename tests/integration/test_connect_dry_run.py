@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy import inspect, text
 from sqlalchemy.engine import URL
 
+from tests.support.schema_registry import SchemaRegistryServer
 from tests.support.up import REAL, ROOT, Up
 from tests.support.waiting import eventually
 from tidelock.cli.main import main
@@ -213,3 +214,21 @@ def test_a_pipeline_brings_its_broker_and_goes_on_where_it_was(
     with running(file, tmp_path / "data") as process:
         eventually(lambda: written() == sorted(["하나", "둘", "셋"]), 60)
     assert process.returncode == 0
+
+
+def test_a_dry_run_with_a_registry_leaves_it_as_it_was(
+    registry: SchemaRegistryServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    converter = f'''
+[worker]
+"value.converter" = "io.confluent.connect.avro.AvroConverter"
+"value.converter.schema.registry.url" = "{registry.url}"
+'''
+    file = tmp_path / "shop.toml"
+    file.write_text(converter + PIPELINE.format(folder=tmp_path))
+    (tmp_path / "in.txt").write_text("하나\n")
+    assert main(["connect", "validate", str(file), "--sample", "5"]) == 0
+    shown = capsys.readouterr().out
+    assert "produce to lines, no key" in shown
+    assert "upsert into lines" in shown
+    assert registry.schemas == []

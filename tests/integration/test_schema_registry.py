@@ -125,11 +125,16 @@ def test_a_schema_that_the_subject_refuses_is_the_records_fault(registry: Schema
 
 def test_a_dry_run_registers_nothing_and_asks_whether_it_could(registry: SchemaRegistryServer) -> None:
     dry = {"tidelock_dry_run": "true"}
-    assert is_wire(avro(registry, **dry).encode("orders", ORDER, [order()])[0], 0)
+    payload = avro(registry, **dry).encode("orders", ORDER, [order()])[0]
+    assert payload is not None
+    assert payload[1] == 0xFF  # below 0: no registry has it
+    assert avro(registry, **dry).decode("orders", [payload])[0].values[0]["id"] == 1
     assert registry.subjects == {}
+    with pytest.raises(SchemaRefused):
+        avro(registry).decode("orders", [payload])
     avro(registry).encode("orders", ORDER, [order()])
     assert is_wire(avro(registry, **dry).encode("orders", ORDER, [order()])[0], 1)
-    assert is_wire(avro(registry, **dry).encode("orders", WIDER, [Struct(WIDER, {"id": 1})])[0], 0)
+    assert not is_wire(avro(registry, **dry).encode("orders", WIDER, [Struct(WIDER, {"id": 1})])[0], 1)
     registry.incompatible.add("orders-value")
     with pytest.raises(SchemaRefused, match="not compatible"):
         avro(registry, **dry).encode("orders", WIDER, [Struct(WIDER, {"id": 1})])

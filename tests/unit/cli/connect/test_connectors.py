@@ -103,3 +103,20 @@ def test_a_row_counts_the_tasks_by_state() -> None:
     }
     assert row("sink", {"status": status()})["tasks"] == "none"
     assert not connectors.failed(status("RUNNING", "PAUSED"))
+
+
+def test_a_pipeline_is_its_connectors(tmp_path: Path) -> None:
+    toml, properties = tmp_path / "shop.toml", tmp_path / "shop.properties"
+    toml.write_text('[source]\nconnector.class = "A"\ntopic = "t"\n[sink]\nconnector.class = "B"\n')
+    properties.write_text("source.connector.class=A\nsource.topic=t\nsink.connector.class=B\n")
+    expected = [
+        ("shop-source", {"name": "shop-source", "connector.class": "A", "topic": "t"}),
+        ("shop-sink", {"name": "shop-sink", "connector.class": "B", "topics": "t"}),
+    ]
+    assert from_file(toml) == from_file(properties) == expected
+    toml.write_text('connector.class = "A"\nconnector.class.x = 1\n')
+    with pytest.raises(ConnectorFileError, match="not valid TOML") as caught:
+        from_file(toml)
+    assert "texts stand in quotes" in str(caught.value)
+    with pytest.raises(ConnectorFileError, match="cannot read the pipeline"):
+        from_file(tmp_path / "none.toml")

@@ -26,7 +26,7 @@ T = TypeVar("T")
 CONTENT_TYPE = "application/vnd.schemaregistry.v1+json"
 AVRO = "AVRO"
 NOT_THERE = {40401, 40402, 40403}  # subject, version, schema
-UNREGISTERED = 0  # the id of a schema in a dry run
+_UNREGISTERED: dict[int, SchemaText] = {}  # below 0; what a dry run's source wrote, its sink reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +106,8 @@ class SchemaRegistry:
 
     def by_id(self, number: int) -> SchemaText:
         """Return the schema of an id; SchemaRefused where there is none."""
+        if self._settings.dry_run and number in _UNREGISTERED:
+            return _UNREGISTERED[number]
         if number not in self._by_id:
             found = self._ask("GET", f"/schemas/ids/{number}")
             self._by_id[number] = self._read(SchemaText.from_json, found)
@@ -168,9 +170,9 @@ class SchemaRegistry:
             try:
                 self.latest(subject)
             except SchemaRefused:
-                return Registered(UNREGISTERED, None, schema)  # a new subject takes everything
+                return _unregistered(schema)  # a new subject takes everything
             self.require_compatible(subject, schema)
-        return Registered(UNREGISTERED, None, schema)
+        return _unregistered(schema)
 
     def _read(self, read: Callable[[Any], T], answer: Any) -> T:
         try:
@@ -208,6 +210,12 @@ class SchemaRegistry:
                 where=url,
                 hint="see that it runs and that schema.registry.url is right",
             ) from error
+
+
+def _unregistered(schema: SchemaText) -> Registered:
+    number = next((one for one, known in _UNREGISTERED.items() if known == schema), -1 - len(_UNREGISTERED))
+    _UNREGISTERED[number] = schema
+    return Registered(number, None, schema)
 
 
 def _refused(status: int, body: bytes, url: str) -> RegistryUnreachable | RegistryRefused | SchemaRefused:
