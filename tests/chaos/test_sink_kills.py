@@ -14,10 +14,12 @@ From 10,000 records on it also runs on Apache Kafka, and a paused task has its t
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import random
 import signal
+import sqlite3
 import time
 import uuid
 from pathlib import Path
@@ -160,6 +162,23 @@ def test_every_record_is_there_once_whenever_the_task_is_killed(
     engine.dispose()
 
 
+def stand_still(pids: list[int], url: URL) -> None:
+    """Stop processes, but not within a transaction of SQLite: nobody could take its lock from them."""
+    while True:
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        if url.get_backend_name() != "sqlite":
+            return
+        try:
+            with contextlib.closing(sqlite3.connect(str(url.database), 0.5, isolation_level=None)) as file:
+                file.execute("BEGIN IMMEDIATE")
+                return
+        except sqlite3.OperationalError:
+            for pid in pids:
+                os.kill(pid, signal.SIGCONT)
+        time.sleep(random.random() * 0.1)  # another moment, not a wait for something
+
+
 @pytest.mark.skipif(not IS_FULL, reason="the full size only: it waits for a session to time out")
 @pytest.mark.timeout(PATIENCE * 3)
 def test_a_paused_task_whose_partitions_were_taken_is_rejected(
@@ -179,8 +198,7 @@ def test_a_paused_task_whose_partitions_were_taken_is_rejected(
             assert zombie.request("PUT", f"/connectors/{name}/config", config | session)[0] == 201
         pids = [zombie.task_pid(name) for name in sinks(topic, any_database)]
         eventually(lambda: written(engine) > 0, 60)
-        for pid in pids:
-            os.kill(pid, signal.SIGSTOP)
+        stand_still(pids, any_database)
         with Worker(folders[1], worker_properties(kafka.bootstrap)) as heir:
             for name, config in sinks(topic, any_database).items():
                 assert heir.request("PUT", f"/connectors/{name}/config", config | session)[0] == 201

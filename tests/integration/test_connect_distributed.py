@@ -11,6 +11,7 @@ import pytest
 
 from tests.engines.connect_distributed import distributed_properties
 from tests.integration.connect_cluster import get, lines_of, request, states, until
+from tests.integration.test_exactly_once_source import committed
 from tests.support.connect import DistributedProcess
 from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
@@ -139,3 +140,35 @@ def test_a_connector_s_life_as_every_worker_tells_it(
         eventually(lambda: request(url, "GET", "/connectors/life")[0] == 404, 40.0)  # noqa: B023
         assert request(url, "PUT", "/connectors/life/pause")[0] == 404
     assert request(one.url, "POST", "/connectors/x/tasks", [{}])[0] == 400, "unsigned"
+
+
+def test_an_exactly_once_source_keeps_its_offsets_in_a_topic_of_its_own_and_they_can_be_reset(
+    properties: dict[str, str], tmp_path: Path
+) -> None:
+    keys = properties | {"exactly.once.source.support": "enabled"}
+    path, topic = tmp_path / "in.txt", f"own-{os.getpid()}-{next(_numbers)}"
+    Admin(properties["bootstrap.servers"]).create_topic(topic, 1)
+    path.write_text("a\n")
+    config = source(path, topic) | {
+        "exactly.once.support": "required",
+        "offsets.storage.topic": f"{topic}-offsets",
+    }
+    stored = [{"partition": {"filename": str(path)}, "offset": {"position": 2}}]
+    one = DistributedProcess(tmp_path / "one.log", keys)
+    with one, DistributedProcess(tmp_path / "two.log", keys) as two:
+        assert request(two.url, "PUT", "/connectors/own/config", config)[0] == 201
+        for url in (one.url, two.url):
+            eventually(lambda: get(url, "/connectors/own/offsets")["offsets"] == stored, 40.0)  # noqa: B023
+        assert request(one.url, "PUT", "/connectors/own/fence")[0] == 400, "unsigned"
+        assert request(one.url, "PUT", "/connectors/own/stop")[0] == 204
+        until(two.url, "own", "STOPPED")
+        assert request(two.url, "DELETE", "/connectors/own/offsets")[0] == 200
+        assert get(one.url, "/connectors/own/offsets") == {"offsets": []}
+        assert request(one.url, "PUT", "/connectors/own/resume")[0] == 202
+        until(two.url, "own", "RUNNING", "RUNNING")
+        eventually(lambda: get(two.url, "/connectors/own/offsets")["offsets"] == stored, 40.0)
+        logger = "/admin/loggers/tidelock.connect.nobody"
+        assert request(one.url, "PUT", f"{logger}?scope=cluster", {"level": "DEBUG"}) == (204, None)
+        for url in (one.url, two.url):
+            eventually(lambda: request(url, "GET", logger)[1].get("level") == "DEBUG", 40.0)  # noqa: B023
+    assert committed(properties["bootstrap.servers"], topic, 2) == ["a", "a"]

@@ -255,6 +255,24 @@ def test_a_killed_session_is_replaced(database_url: Databases) -> None:
     assert totals(url) == {"a": 2}
 
 
+@pytest.mark.needs_db
+@pytest.mark.parametrize(
+    ("backend", "query", "expected"),
+    [
+        ("postgresql", "show idle_in_transaction_session_timeout", "30s"),
+        ("mysql", "select cast(@@idle_transaction_timeout as signed)", 30),
+    ],
+)
+def test_the_server_ends_a_transaction_whose_task_stands_still(
+    database_url: Databases, backend: str, query: str, expected: object
+) -> None:
+    url = database_url(backend)
+    engine = open_engine(url, writer=True)
+    with engine.connect() as connection:
+        assert connection.execute(text(query)).scalar_one() == expected
+    engine.dispose()
+
+
 def test_errors_of_the_table_keep_their_kind() -> None:
     assert not TableNotFound.retriable
     assert not TableUnfit.retriable

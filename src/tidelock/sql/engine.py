@@ -29,10 +29,19 @@ MYSQL_SESSION = (
     "sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION,ERROR_FOR_DIVISION_BY_ZERO'"
 )
 
+IDLE_TIMEOUT = 30  # seconds that a writer's transaction may stand still until the server gives it up
+# Only the server can take the locks of a process that was paused in the middle of a transaction, and its heir
+# waits for them. A comment with M is read by MariaDB alone; MySQL has no such setting.
+WRITER_SESSION = {
+    "postgresql": f"SET idle_in_transaction_session_timeout = '{IDLE_TIMEOUT}s'",
+    "mysql": "SET SESSION autocommit = @@autocommit "
+    f"/*M!100301 , idle_transaction_timeout = {IDLE_TIMEOUT} */",
+}
+
 # SQLSTATE (PostgreSQL), error number (MySQL) of a transaction that may succeed when tried again
-_RETRY_STATES = {"40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
+_RETRY_STATES = {"25P03", "40001", "40P01", "55P03", "57P01", "57P02", "57P03", "53300"}
 _RETRY_NUMBERS = {1205, 1213, 1040, 1053}
-_LOST_NUMBERS = {2002, 2003, 2006, 2013, 2055}
+_LOST_NUMBERS = {1927, 2002, 2003, 2006, 2013, 2055}
 
 
 def open_engine(url: str | URL, *, writer: bool = False, **options: Any) -> Engine:
@@ -40,8 +49,9 @@ def open_engine(url: str | URL, *, writer: bool = False, **options: Any) -> Engi
 
     Args:
         url: an SQLAlchemy or JDBC URL, or one already parsed.
-        writer: SQLite only: every transaction takes the write lock at its start, and the file is put in
-            WAL mode. Leave it off for a reader.
+        writer: a transaction that stands still for 30 s is ended by the server (not by MySQL, which cannot);
+            SQLite: every transaction takes the write lock at its start, and the file is put in WAL mode.
+            Leave it off for a reader.
         **options: passed to `sqlalchemy.create_engine`.
 
     Raises:
@@ -61,8 +71,11 @@ def open_engine(url: str | URL, *, writer: bool = False, **options: Any) -> Engi
     if name == "sqlite":
         _sqlite_rules(engine, writer=writer)
     else:
-        statement = "SET TIME ZONE 'UTC'" if name == "postgresql" else MYSQL_SESSION
-        event.listen(engine, "connect", lambda connection, _record: _execute(connection, statement))
+        kind = "postgresql" if name == "postgresql" else "mysql"
+        statements = ["SET TIME ZONE 'UTC'" if kind == "postgresql" else MYSQL_SESSION]
+        statements += [WRITER_SESSION[kind]] if writer else []
+        for one in statements:
+            event.listen(engine, "connect", lambda connection, _record, one=one: _execute(connection, one))
     return engine
 
 

@@ -11,7 +11,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tidelock.client.transactions import Transactions
@@ -20,9 +21,9 @@ from tidelock.connect.distributed.config_state import Changed, ConfigState
 from tidelock.connect.distributed.group_protocol import TaskId
 from tidelock.connect.distributed.settings import DistributedSettings
 from tidelock.connect.distributed.status_state import Status, StatusState, status_record
-from tidelock.connect.distributed.topic_log import TopicLog
+from tidelock.connect.distributed.topic_log import TopicLog, TopicSpec
 from tidelock.connect.runtime.offset_state import Keyed, OffsetState
-from tidelock.connect.runtime.stores import OffsetStore, SourceOffset
+from tidelock.connect.runtime.stores import OffsetStore, SourceOffset, partition_key
 from tidelock.errors import TidelockError
 from tidelock.runtime import Clock
 
@@ -52,6 +53,8 @@ class Backing:
         self.status = StatusState()
         self.offsets = OffsetState()
         self._on_change = on_change
+        self._cluster, self._clock = cluster, clock
+        self._looking = asyncio.Lock()
         self._config_log = TopicLog(
             cluster, settings.topic("config"), on_record=self._take_config, clock=clock
         )
@@ -67,6 +70,8 @@ class Backing:
             on_record=lambda offset, key, value: self.offsets.apply(key, value),
             clock=clock,
         )
+        self.own: dict[str, OwnOffsets] = {}
+        """Topics of offsets that connectors have for themselves, while somebody looks into them."""
         self._is_started = False
         self._unwritten: asyncio.Queue[Keyed] = asyncio.Queue()
         self._writing: asyncio.Task[None] | None = None
@@ -112,8 +117,36 @@ class Backing:
 
     async def write_offsets(self, connector: str, offsets: Iterable[SourceOffset]) -> None:
         """Store source offsets; None forgets a partition's."""
-        await self._offset_log.send(self.offsets.records(connector, offsets))
+        given = list(offsets)
+        await self._offset_log.send(self.offsets.records(connector, given))
         await self._offset_log.read_to_end()
+        if connector in self.own:  # second: what is forgotten there must not be found here again
+            await self.own[connector].write(connector, given)
+
+    @contextlib.asynccontextmanager
+    async def looking_into(self, connector: str, topic: str | None) -> AsyncIterator[None]:
+        """Have the offsets in a connector's own topic count, for as long as this lasts.
+
+        Args:
+            connector: its name.
+            topic: None where it has none; otherwise its offsets come before those of the worker's topic.
+
+        Raises:
+            BrokerUnreachable, KafkaError: it cannot be read.
+        """
+        if topic is None:
+            yield
+            return
+        async with self._looking:
+            own = self.own[connector] = OwnOffsets(
+                self._cluster, replace(self._offset_log.spec, name=topic), self._clock
+            )
+            try:
+                await own.log.start()
+                yield
+            finally:
+                del self.own[connector]
+                await own.log.stop()
 
     def tell(self, of: str | TaskId, status: Status, *, safely: bool = False) -> None:
         """Have a status written; `safely` not over the words of a newer generation."""
@@ -150,6 +183,30 @@ class Backing:
         return self._config_log, self._status_log, self._offset_log
 
 
+class OwnOffsets:
+    """A topic of offsets that one connector has for itself, and what it says.
+
+    Args:
+        cluster: the brokers.
+        spec: of the topic.
+        clock: see TopicLog.
+    """
+
+    def __init__(self, cluster: Cluster, spec: TopicSpec, clock: Clock) -> None:
+        self.state = OffsetState()
+        self.log = TopicLog(
+            cluster,
+            spec,
+            on_record=lambda offset, key, value: self.state.apply(key, value),
+            clock=clock,
+        )
+
+    async def write(self, connector: str, offsets: Sequence[SourceOffset]) -> None:
+        """Store source offsets; None forgets a partition's."""
+        await self.log.send(self.state.records(connector, offsets))
+        await self.log.read_to_end()
+
+
 class KafkaOffsetStore(OffsetStore):
     """Source offsets in the offset topic; `write` is called in threads other than the loop's.
 
@@ -168,7 +225,12 @@ class KafkaOffsetStore(OffsetStore):
 
     def all_of(self, connector: str) -> list[tuple[dict[str, Any], dict[str, Any]]]:
         """See OffsetStore."""
-        return self._backing.offsets.all_of(connector)
+        worker_s, own = self._backing.offsets.all_of(connector), self._backing.own.get(connector)
+        if own is None:
+            return worker_s
+        known = {partition_key(partition): (partition, offset) for partition, offset in worker_s}
+        known |= {partition_key(one): (one, offset) for one, offset in own.state.all_of(connector)}
+        return list(known.values())
 
     def write(self, connector: str, offsets: Iterable[SourceOffset]) -> None:
         """See OffsetStore.

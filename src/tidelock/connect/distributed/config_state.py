@@ -70,6 +70,7 @@ class Changed:
         tasks: the connector that has a new task set.
         target: the connector that is to be in another state.
         session_key: whether it is a new one.
+        logger: name and level, in Kafka's words, that every worker is to have from now on.
     """
 
     connector: str | None = None
@@ -79,6 +80,7 @@ class Changed:
     target: str | None = None
     session_key: bool = False
     restart: Restart | None = None
+    logger: tuple[str, str] | None = None
 
 
 UNCHANGED = Changed()
@@ -158,6 +160,7 @@ class ConfigState:
             (FENCING, self._fencing),
             (COMMIT, self._commit),
             (RESTART, _restart),
+            (LOGGER, _logger),
         ):
             if key.startswith(prefix):
                 return take(key.removeprefix(prefix), given)
@@ -228,6 +231,10 @@ def _restart(name: str, given: dict[str, Any] | None) -> Changed:
     return Changed(restart=Restart(name, bool(given["include-tasks"]), bool(given["only-failed"])))
 
 
+def _logger(name: str, given: dict[str, Any] | None) -> Changed:
+    return UNCHANGED if given is None else Changed(logger=(name, str(given["level"])))
+
+
 def _properties(given: Mapping[str, Any]) -> dict[str, str]:
     found = given["properties"]
     if not isinstance(found, dict):
@@ -269,6 +276,11 @@ def session_key_record(key: SessionKey) -> Keyed:
     secret = base64.b64encode(key.secret).decode()
     value = {"key": secret, "algorithm": key.algorithm, "creation-timestamp": key.created}
     return _record(SESSION_KEY, value)
+
+
+def logger_record(name: str, level: str) -> Keyed:
+    """Return the record that a logger is to have a level on every worker."""
+    return _record(LOGGER + name, {"level": level})
 
 
 def restart_record(request: Restart) -> Keyed:

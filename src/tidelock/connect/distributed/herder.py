@@ -41,6 +41,7 @@ from tidelock.connect.distributed.membership import Membership, Snapshot
 from tidelock.connect.distributed.peers import PeerUnreachable, ask
 from tidelock.connect.distributed.settings import VERSIONS, DistributedSettings
 from tidelock.connect.distributed.status_state import status_record
+from tidelock.connect.runtime.loggers import level_of
 from tidelock.connect.runtime.offset_state import Keyed
 from tidelock.connect.runtime.plugins import Plugins
 from tidelock.errors import ConflictError, TidelockError
@@ -257,11 +258,19 @@ class HerderLoop(LocalWork):
     # Changes of the config topic
 
     def _on_change(self, changed: Changed) -> None:
+        if changed.logger is not None:
+            self._set_log_level(*changed.logger)
         if changed.removed is not None or changed.tasks is not None or changed.is_new:
             self._must_join = True
             self._stable.clear()
         self._changed.append(changed)
         self._wake.set()
+
+    def _set_log_level(self, name: str, level: str) -> None:
+        try:
+            self.set_log_level(name, level_of(level))
+        except TidelockError as error:
+            log.error("the level of logger %s is left as it is: %s", name, error.what)
 
     async def _stop_changed_tasks(self) -> None:
         """Stop tasks whose set is another now; the round starts them again, here or elsewhere."""

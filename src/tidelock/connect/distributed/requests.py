@@ -16,6 +16,7 @@ from tidelock.connect.distributed import session_keys
 from tidelock.connect.distributed.config_state import (
     Restart,
     connector_record,
+    logger_record,
     restart_record,
     target_record,
     task_records,
@@ -25,6 +26,8 @@ from tidelock.connect.distributed.herder import HerderLoop
 from tidelock.connect.distributed.status_state import Status, topic_record
 from tidelock.connect.runtime.entries import STOPPED
 from tidelock.connect.runtime.errors import ConnectorExists, InvalidConfig, TrackingDisabled, UnknownConnector
+from tidelock.connect.runtime.exactly_once_task import ENABLED, exactly_once_of
+from tidelock.connect.runtime.loggers import name_of_level
 from tidelock.connect.runtime.sink_offsets import Items
 from tidelock.connect.runtime.supervision import State
 from tidelock.connect.runtime.validation import Config
@@ -91,7 +94,20 @@ class DistributedHerder(HerderLoop):
     async def offsets(self, name: str) -> list[dict[str, Any]]:
         """Return a connector's partitions with offsets, read to the topic's present end."""
         await self.backing.read_offsets()
-        return await super().offsets(name)
+        async with self.backing.looking_into(name, self._own_topic(name)):
+            return await super().offsets(name)
+
+    def _own_topic(self, name: str) -> str | None:
+        """Return the topic that a connector keeps its offsets in, if it is not the worker's."""
+        entry = self._entry(name)
+        if entry.kind != "source":
+            return None
+        once = exactly_once_of(self._worker, entry.config, name, 0)
+        return once.topic if once is not None and once.copies else None
+
+    async def set_cluster_log_level(self, logger: str, level: int) -> None:
+        """Have every worker set the level of its loggers; any worker may write that."""
+        await self.backing.write_config([logger_record(logger, name_of_level(level))])
 
     # Changes
 
@@ -158,9 +174,14 @@ class DistributedHerder(HerderLoop):
                 "be done for the specified connector by issuing a 'PUT' request to the "
                 f"'/connectors/{name}/stop' endpoint"
             )
+        own = None
+        if entry.kind == "source" and self.settings.exactly_once_source_support == ENABLED:
+            own = self._own_topic(name)
+            await self.leading.fence(name, anyway=True)  # a zombie must not store another offset after this
         await self.backing.read_offsets()
         loaded = await asyncio.to_thread(self._described, entry)
-        return await asyncio.to_thread(self._connector_offsets.change, entry, loaded, offsets)
+        async with self.backing.looking_into(name, own):
+            return await asyncio.to_thread(self._connector_offsets.change, entry, loaded, offsets)
 
     # What other workers ask
 

@@ -38,10 +38,12 @@ class AdminResource:
         return Reply(body=self._herder.loggers.one(request.segments[0]))
 
     async def set_level(self, request: Request) -> Reply:
-        """The loggers that changed; 204 for the whole cluster, which is this worker."""
+        """The loggers that changed; 204 for the whole cluster."""
         given = await request.json()
         if not isinstance(given, dict):
             raise InvalidConfig('the body is {"level": "DEBUG"}')
-        changed = self._herder.set_log_level(request.segments[0], level_of(given.get("level")))
-        scope = (request.query("scope") or [""])[-1]
-        return Reply(204) if scope.lower() == CLUSTER else Reply(body=changed)
+        name, level = request.segments[0], level_of(given.get("level"))
+        if (request.query("scope") or [""])[-1].lower() == CLUSTER:
+            await self._herder.set_cluster_log_level(name, level)
+            return Reply(204)
+        return Reply(body=self._herder.set_log_level(name, level))

@@ -149,6 +149,10 @@ class StandaloneHerder:
                 task.set_log_level(logger, level)
         return changed
 
+    async def set_cluster_log_level(self, logger: str, level: int) -> None:
+        """Set the level of loggers on all workers of the cluster; here that is this one."""
+        self.set_log_level(logger, level)
+
     def topics(self, name: str) -> list[str]:
         """Return the topics that a connector has used; TrackingDisabled when that is not remembered."""
         if not self.settings.topic_tracking_enable:

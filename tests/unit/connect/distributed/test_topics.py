@@ -189,6 +189,14 @@ def test_a_set_that_compaction_has_torn_runs_no_task_until_it_is_written_again()
     assert [one["n"] for one in state.tasks("c")] == ["0", "1"]
 
 
+def test_a_logger_s_level_is_told_to_every_worker() -> None:
+    state = ConfigState()
+    key, value = config_state.logger_record("tidelock.connect", "DEBUG")
+    assert (key, value) == (b"logger-cluster-tidelock.connect", b'{"level":"DEBUG"}')
+    assert state.apply(0, key, value).logger == ("tidelock.connect", "DEBUG")
+    assert state.apply(1, key, None) == config_state.UNCHANGED
+
+
 def test_a_removed_connector_leaves_nothing_behind() -> None:
     state = ConfigState()
     state.apply(0, b"connector-c", b'{"properties":{}}')
