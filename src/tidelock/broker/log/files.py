@@ -13,6 +13,7 @@ May import nothing but the standard library's pure parts.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 Bytes: TypeAlias = bytes | bytearray | memoryview
@@ -37,12 +38,7 @@ class Files(Protocol):
     """Folders and files under one root; paths are relative to it, with `/` between names.
 
     One thread owns it; others may meanwhile `sync` anything and `replace` files that the owner leaves alone.
-
-    Attributes:
-        parallel_syncs: how many threads may `sync` at once and gain from it; 1 keeps them in order.
     """
-
-    parallel_syncs: int
 
     def open(self, path: str) -> File:
         """Open for appending, creating the file when it is absent; its folder must exist."""
@@ -52,6 +48,13 @@ class Files(Protocol):
 
     def size(self, path: str) -> int:
         """Return the file's length in bytes; FileNotFoundError when it is absent."""
+
+    def side_by_side(self, work: Callable[[], None], times: int) -> None:
+        """Run `work` up to `times` times at once, and at least once; return when every run has.
+
+        For work that shares a list and mostly waits in `sync`. How many gain from each other is the disk's
+        matter; what one raises is raised when all have ended.
+        """
 
     def sync(self, path: str) -> None:
         """Make a file's bytes, or a folder's names, durable."""

@@ -16,13 +16,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from tidelock.broker.log.checkpoint import Mark, PartitionKey, write_marks
 from tidelock.broker.log.files import Files, replace
 
-# Below this many partitions the syncs follow each other: starting threads would take as long.
+# With fewer partitions for each, starting threads would take as long as the syncs.
 PARTS_PER_THREAD = 4
 
 
@@ -117,13 +116,7 @@ class FlushJob:
     def run(self) -> None:
         """Sync everything; callable from another thread, touches nothing that the loop owns."""
         left = deque(self.parts)
-        threads = min(self.files.parallel_syncs, len(left) // PARTS_PER_THREAD)
-        if threads > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                for outcome in [pool.submit(self._sync, left) for _ in range(threads)]:
-                    outcome.result()
-        else:
-            self._sync(left)
+        self.files.side_by_side(lambda: self._sync(left), len(left) // PARTS_PER_THREAD)
         if self.recovery_points is not None:
             try:
                 self._write_checkpoint(self.recovery_points)

@@ -3,29 +3,34 @@
 import errno
 import itertools
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from tests.support.batches import batch
 from tidelock.broker.log import Logs, LogSettings, MemoryFiles
 
 NOW = 1_000_000
-MANY = 12
+MANY, THREADS = 12, 3
 
 
 class MeetingFiles(MemoryFiles):
     """Files whose first syncs wait for each other, so that no flush ends which does them one by one."""
 
-    parallel_syncs = 3
-
     def __init__(self) -> None:
         super().__init__()
-        self.meeting = threading.Barrier(self.parallel_syncs)
+        self.meeting = threading.Barrier(THREADS)
         self.calls = itertools.count()
         self.bad = ""
         self.synced: list[str] = []
 
+    def side_by_side(self, work: Callable[[], None], times: int) -> None:
+        with ThreadPoolExecutor(THREADS) as pool:
+            for run in [pool.submit(work) for _ in range(times)]:
+                run.result()
+
     def sync(self, path: str) -> None:
         if path.endswith(".log"):
-            if next(self.calls) < self.parallel_syncs:
+            if next(self.calls) < THREADS:
                 self.meeting.wait(30.0)
             if path == self.bad:
                 raise OSError(errno.EIO, "bad sector", path)
