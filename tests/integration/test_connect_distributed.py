@@ -15,7 +15,8 @@ from tests.integration.test_exactly_once_source import committed
 from tests.support.connect import DistributedProcess
 from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
-from tidelock.client import Admin, Consumer, TopicPartition
+from tidelock.client import Admin, Consumer, Outgoing, Producer, TopicPartition
+from tidelock.connect.distributed import config_state
 
 _numbers = itertools.count()
 
@@ -172,3 +173,30 @@ def test_an_exactly_once_source_keeps_its_offsets_in_a_topic_of_its_own_and_they
         for url in (one.url, two.url):
             eventually(lambda: request(url, "GET", logger)[1].get("level") == "DEBUG", 40.0)  # noqa: B023
     assert committed(properties["bootstrap.servers"], topic, 2) == ["a", "a"]
+
+
+def test_a_half_written_task_set_and_tombstones_are_taken_over(
+    properties: dict[str, str], tmp_path: Path
+) -> None:
+    """A leader that died between two records, or compaction: the set is written again, and only then runs."""
+    path, topic = tmp_path / "in.txt", f"half-{os.getpid()}-{next(_numbers)}"
+    path.write_text("a\n")
+    Admin(properties["bootstrap.servers"]).create_topic(topic, 1)
+    configs = properties["config.storage.topic"]
+    Admin(properties["bootstrap.servers"]).create_topic(configs, 1, {"cleanup.policy": "compact"})
+    config = source(path, topic) | {"name": "half"}
+    gone = config | {"name": "gone"}
+    records = [
+        *(config_state.connector_record("half", config), config_state.connector_record("gone", gone)),
+        *config_state.task_records("gone", [gone]),
+        *(config_state.connector_record("gone", None), config_state.target_record("gone", None)),
+        *config_state.task_records("half", [config, config])[1:],  # of two tasks, the first is missing
+    ]
+    with Producer(properties["bootstrap.servers"]) as producer:
+        for key, value in records:
+            producer.send(configs, Outgoing(key, value))
+    with DistributedProcess(tmp_path / "one.log", properties) as one:
+        assert get(one.url, "/connectors") == ["half"]
+        until(one.url, "half", "RUNNING", "RUNNING")
+        eventually(lambda: values(properties["bootstrap.servers"], topic) == ["a"], 40.0)
+        assert [task["config"]["file"] for task in get(one.url, "/connectors/half/tasks")] == [str(path)]

@@ -16,6 +16,7 @@ import pytest
 from tests.engines.connect_distributed import ConnectDistributed, distributed_properties
 from tests.engines.fetch import Engines
 from tests.integration.connect_cluster import get, request, states, until
+from tests.integration.test_exactly_once_source import committed
 from tests.support.connect import DistributedProcess
 from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
@@ -176,3 +177,54 @@ def test_jvm_and_our_workers_are_one_group_and_no_task_runs_twice(
             topic.until(*(f"late-{one}" for one in range(5)))
             del files["late"]
         settle(ours.url, 1)
+
+
+def test_exactly_once_tasks_of_ours_and_of_the_jvm_ask_each_other_s_leader(
+    engines: Engines, tidelock_broker: Kafka, tmp_path: Path
+) -> None:
+    """Each in turn leads; no line is lost or doubled when the work moves, and counts are written alike."""
+    bootstrap = tidelock_broker.bootstrap
+    group = f"once-{os.getpid()}"
+    keys = {"exactly.once.source.support": "enabled"}
+    Admin(bootstrap).create_topic(f"{group}-lines", 1)
+    files = {f"c{number}": tmp_path / f"c{number}.txt" for number in range(4)}
+    expected: list[str] = []
+    ours = DistributedProcess(tmp_path / "ours.log", distributed_properties(bootstrap, group) | keys)
+    jvm = ConnectDistributed(engines, tmp_path / "jvm", bootstrap, group, properties=keys)
+
+    def settle(url: str, workers: int) -> None:
+        def runs() -> bool:
+            found = [states(url, name) for name in files]
+            whole = all([state for state, _ in one] == ["RUNNING"] * 2 for one in found)
+            return whole and len({worker for one in found for _, worker in one}) == workers
+
+        eventually(runs, PATIENCE, interval=0.2)
+        for name, path in files.items():
+            append(path, f"{name}-{len(expected)}")
+            expected.append(path.read_text().splitlines()[-1])
+        assert sorted(committed(bootstrap, f"{group}-lines", len(expected))) == sorted(expected)
+
+    for path in files.values():
+        path.touch()
+    with ours:
+        for name, path in files.items():
+            config = source(path, f"{group}-lines") | {"exactly.once.support": "required"}
+            assert request(ours.url, "PUT", f"/connectors/{name}/config", config)[0] == 201
+        settle(ours.url, 1)
+        with jvm:
+            settle(ours.url, 2)  # ours leads, and shuts out for the JVM's tasks
+            ours.kill()
+            settle(jvm.url, 1)
+            ours.start()
+            settle(jvm.url, 2)  # the JVM leads
+            for name in files:
+                assert request(ours.url, "PUT", f"/connectors/{name}/stop")[0] == 204
+                until(jvm.url, name, "STOPPED", timeout=PATIENCE)
+                assert request(jvm.url, "PUT", f"/connectors/{name}/resume")[0] == 202
+            settle(jvm.url, 2)
+        settle(ours.url, 1)
+    with Consumer(bootstrap, group="reader") as consumer:
+        consumer.assign({TopicPartition(f"{group}-configs", 0): 0})
+        found = [one for _ in range(5) for one in consumer.poll(1000, timeout=1)]
+    counts = {one.value() for one in found if (one.key() or b"").startswith(b"tasks-fencing-")}
+    assert counts == {b'{"task-count":1}'}

@@ -204,8 +204,10 @@ class Cluster:
         return await self.connection(address, purpose)
 
     async def any(self) -> Connection:
-        """Return a connection to some broker that answers."""
+        """Return a connection to some broker that answers; one that has just started may know none yet."""
         await self.metadata()
+        if not self._addresses:
+            raise BrokerUnreachable("the cluster has no broker now")
         return await self.node(next(iter(self._addresses)))
 
     async def coordinator(self, name: str, kind: int = GROUP) -> Connection:
