@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from tidelock.config import ConfigError
@@ -161,15 +161,12 @@ class Dry:
         return configs[0]
 
 
-@dataclass(slots=True)
 class _Collector(Reporter):
     """Keeps what cannot go on, by its place."""
 
-    skipped: dict[tuple[TopicPartition, int], RecordFailed] = field(default_factory=dict)
-
     def __init__(self, name: str) -> None:
-        Reporter.__init__(self, ReportOptions(name, tolerant=True))
-        self.skipped = {}
+        super().__init__(ReportOptions(name, tolerant=True))
+        self.skipped: dict[tuple[TopicPartition, int], RecordFailed] = {}
 
     def report(self, skipped: Skipped) -> None:
         self.skipped[skipped.partition, skipped.offset] = skipped.failed
