@@ -11,6 +11,7 @@ Source: Netflix `com.netflix.appinfo.InstanceInfo`, `LeaseInfo`, `DataCenterInfo
 from __future__ import annotations
 
 import enum
+import urllib.parse
 from collections.abc import Iterable
 
 import msgspec
@@ -117,6 +118,8 @@ class Instance(msgspec.Struct, frozen=True, kw_only=True):
     def url(self) -> str:
         """The root URL of the instance, without a slash at the end."""
         host, port = self.address
+        if host.startswith("/"):  # a Unix domain socket, as a caller's own settings name it
+            return f"http+unix://{urllib.parse.quote(host, safe='')}"
         shown = f"[{host}]" if ":" in host else host
         return f"{'https' if self.is_secure else 'http'}://{shown}:{port}"
 

@@ -46,9 +46,13 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     @property
     def hint(self) -> str | None:
         """The value of its X-SC-LB-Hint header: instances with it in their metadata are preferred."""
-        if HINT_HEADER not in self.head:
+        head = self.head
+        if HINT_HEADER not in head:
             return None
-        return self.head.partition(HINT_HEADER)[2].partition(b"\r\n")[0].decode("latin-1").strip()
+        start = 0 if head.startswith(HINT_HEADER) else head.find(b"\r\n" + HINT_HEADER) + 2
+        if not head.startswith(HINT_HEADER, start):
+            return None  # it stands in the value of another header
+        return head[start + len(HINT_HEADER) :].partition(b"\r\n")[0].decode("latin-1").strip()
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):

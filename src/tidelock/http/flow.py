@@ -354,7 +354,7 @@ class Attempts:
         refused = failure is not None and failure.reason is Reason.REFUSED
         seconds = self._service.peers.failed(peer, refused, outcome.at)
         if seconds is not None:
-            why = failure.reason.value if failure is not None else "5xx answers in a row"
+            why = failure.reason.value if failure is not None else "5xx answers"
             self._service.happened.append(Ejected(self._service.name, peer.instance, why, seconds))
 
     def _pause(self, peer: Peer, outcome: Response | Failure) -> float | None:

@@ -9,7 +9,7 @@
 
 What is said for `default` holds for every service that does not say otherwise. A client that is given no
 policy reads the file that TIDELOCK_HTTP_CONFIG names. As in Spring, dashes and case in the last part do not
-matter, and a duration is `500ms`, `2s`, `1m` or a number: milliseconds under Java's prefixes, seconds under
+matter, and a duration is `500ms`, `2s`, `PT1M` or a number: milliseconds under Java's prefixes, seconds under
 ours. Keys outside these prefixes are somebody else's and are not looked at; within them everything unknown or
 wrong is reported, all at once.
 
@@ -19,11 +19,14 @@ Resilience4j's Spring Boot starter.
 
 from __future__ import annotations
 
+import dataclasses
+import logging
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
+from tidelock import config
 from tidelock.config import ConfigError, Problem, Settings, nearest
 from tidelock.config_file import read_pairs
 from tidelock.http.balance import BalanceSettings, EjectionSettings
@@ -32,6 +35,8 @@ from tidelock.http.hedging import HedgeSettings
 from tidelock.http.policy import BulkheadSettings, CallSettings, Policy
 from tidelock.http.retry import RetrySettings
 from tidelock.runtime import environment
+
+log = logging.getLogger(__name__)
 
 DEFAULT = "default"
 VARIABLE = "TIDELOCK_HTTP_CONFIG"
@@ -53,6 +58,15 @@ DURATIONS = frozenset(
 )
 UNITS = {"ns": 1e-9, "us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 DURATION = re.compile(r"(\d+(?:\.\d+)?) ?(ns|us|ms|s|m|h|d)?")
+ISO_DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
+CHOICES = {
+    (group, item.name, choice.lower()): choice
+    for group, kind in GROUPS.items()
+    for item in kind.describe()
+    for choice in item.choices
+}
+"""The spelling of a choice, whatever its case: Spring binds enums without regard to it."""
+
 SERVICE = r"(?:\[(?P<quoted>[^\]]+)\]|(?P<service>[^.\[\]]+))"
 
 
@@ -61,7 +75,7 @@ class Target(NamedTuple):
 
     group: str
     name: str
-    convert: Callable[[str], str | None] | None = None
+    convert: Callable[[str], str] | None = None
 
 
 class Family(NamedTuple):
@@ -87,10 +101,6 @@ def _all_of(*groups: str, prefixed: bool = False) -> dict[str, Target]:
     }
 
 
-def _one_attempt(text: str) -> str | None:
-    return "1" if text.strip().lower() == "false" else None
-
-
 def _one_more(text: str) -> str:
     return str(int(text) + 1) if text.strip().isdigit() else text
 
@@ -99,7 +109,7 @@ BALANCER = {
     "zone": Target("balance", "zone"),
     "subset.size": Target("balance", "subsetSize"),
     "subset.instanceId": Target("balance", "callerId"),
-    "retry.enabled": Target("retry", "maxAttempts", _one_attempt),
+    "retry.enabled": Target("switch", "retry.enabled"),
     "retry.maxRetriesOnNextServiceInstance": Target("retry", "maxAttempts", _one_more),
     "retry.backoff.minBackoff": Target("retry", "baseDelay"),
     "retry.backoff.maxBackoff": Target("retry", "maxDelay"),
@@ -111,12 +121,26 @@ RETRY = {
     "exponentialMaxWaitDuration": Target("retry", "maxDelay"),
 }
 OURS = "tidelock.http.client"
+WITHOUT_EFFECT = re.compile(
+    r"spring\.cloud\.openfeign\.client\.config\.[^.]+\.(loggerLevel|logger-level|metrics\..+|micrometer\..+)"
+    r"|spring\.cloud\.loadbalancer\.(clients\.[^.]+\.)?(enabled|cache\..+|health-?check\..+|stats\..+)"
+    r"|resilience4j\.\w+\.(instances\.[^.]+|configs\.default)\.(?:register-?health-?indicator"
+    r"|event-?consumer-?buffer-?size|enable-?exponential-?backoff|exponential-?backoff-?multiplier)",
+    re.IGNORECASE,
+)
+"""Keys of Spring's that are taken and named in one warning: what they set is always so, or has no place."""
+
+
+class Switches(Settings):
+    """What turns rules off as a whole."""
+
+    retry: bool = config.key(default=True, name="retry.enabled", doc="Whether a call may be repeated at all.")
 
 
 def _families() -> tuple[Family, ...]:
     """Return all prefixes; where two match, the first is meant."""
     named = SERVICE + r"\.(?P<key>.+)"
-    resilient = rf"(?:instances\.{SERVICE}|configs\.(?P<default>default))\.(?P<key>.+)"
+    resilient = rf"(?:instances\.{SERVICE}|configs\.default)\.(?P<key>.+)|(?P<shared>configs)\..+"
     table: tuple[tuple[str, str, Mapping[str, Target], float], ...] = (
         ("spring.cloud.openfeign.client.config", named, FEIGN, 1e-3),
         ("spring.cloud.loadbalancer.hint", SERVICE + r"(?P<key>)", {"": Target("balance", "hint")}, 1e-3),
@@ -128,7 +152,7 @@ def _families() -> tuple[Family, ...]:
         (OURS, named, _all_of(*GROUPS, prefixed=True), 1.0),
     )
     return tuple(
-        Family(re.compile(re.escape(prefix) + r"\." + rest), targets, unit)
+        Family(re.compile(rf"{re.escape(prefix)}\.(?:{rest})"), targets, unit)
         for prefix, rest, targets, unit in table
     )
 
@@ -172,9 +196,12 @@ class Policies:
             ConfigError: with every problem under the prefixes above.
         """
         problems: list[Problem] = []
+        idle = [name for name in given if WITHOUT_EFFECT.fullmatch(name)]
+        if idle:
+            log.warning("settings without effect here: %s", ", ".join(idle), extra={"where": where})
         settings: dict[str, dict[tuple[str, str], tuple[str, str]]] = {DEFAULT: {}}
         for key, text in given.items():
-            found = _resolved(key, text)
+            found = None if key in idle else _resolved(key, text)
             if isinstance(found, Problem):
                 problems.append(found)
             elif found is not None:
@@ -204,14 +231,15 @@ def _resolved(key: str, text: str) -> tuple[str, Target, str] | Problem | None:
         if match is None:
             continue
         groups = match.groupdict()
+        if groups.get("shared"):
+            return Problem(key, text, "is read for instances and for configs.default only")
         wanted = groups["key"]
         target = {_plain(name): each for name, each in family.targets.items()}.get(_plain(wanted))
         if target is None:
             near = nearest(wanted, tuple(family.targets))
             return Problem(key, text, "is not a known key", near and key.removesuffix(wanted) + near)
         value = target.convert(text) if target.convert else text
-        if value is None:
-            return None
+        value = CHOICES.get((target.group, target.name, value.strip().lower()), value)
         if target.name in DURATIONS:
             value = _seconds(value, family.unit)
         service = groups.get("service") or groups.get("quoted") or DEFAULT
@@ -222,16 +250,24 @@ def _resolved(key: str, text: str) -> tuple[str, Target, str] | Problem | None:
 def _seconds(text: str, unit: float) -> str:
     """Return a duration in seconds; what is none is left for the settings class to refuse."""
     match = DURATION.fullmatch(text.strip())
-    if match is None:
+    if match is not None:
+        return f"{float(match[1]) * (UNITS[match[2]] if match[2] else unit):.9g}"
+    iso = ISO_DURATION.fullmatch(text.strip().upper())
+    if iso is None or not any(iso.groups()):
         return text
-    return f"{float(match[1]) * (UNITS[match[2]] if match[2] else unit):.9g}"
+    hours, minutes, seconds = (float(part or 0) for part in iso.groups())
+    return f"{3600 * hours + 60 * minutes + seconds:.9g}"
 
 
 def _policy(settings: Mapping[tuple[str, str], tuple[str, str]], problems: list[Problem]) -> Policy:
     groups: dict[str, Any] = {}
-    for group, kind in GROUPS.items():
+    kinds: dict[str, type[Settings]] = {**GROUPS, "switch": Switches}
+    for group, kind in kinds.items():
         given = {name: value for (each, name), (value, _) in settings.items() if each == group}
         values, wrong = kind.examine(given)
         problems += [Problem(settings[group, one.key][1], one.value, one.why) for one in wrong]
         groups[group] = kind() if wrong else kind(**values)
+    switches: Switches = groups.pop("switch")
+    if not switches.retry:
+        groups["retry"] = dataclasses.replace(groups["retry"], max_attempts=1)
     return Policy(**groups)

@@ -34,7 +34,8 @@ class BulkheadSettings(Settings):
         default=0,
         name="maxConcurrentCalls",
         at_least=0,
-        doc="Calls to a service at once, the next one is refused; 0 is no limit.",
+        doc="Calls to a service at once, the next one is refused; a stream counts until its head is here. "
+        "0 is no limit.",
     )
 
 

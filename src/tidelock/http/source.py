@@ -15,6 +15,7 @@ from typing import Protocol, runtime_checkable
 from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.peer import CONTEXT_PATH
+from tidelock.http.wire.head import check_target
 
 UNIX = "http+unix://"
 """Scheme of a URL whose authority is the percent-encoded path of a Unix domain socket."""
@@ -96,10 +97,16 @@ def instance_at(app: str, url: str) -> Instance:
 
     Raises:
         UsageError: no such URL with a host, or one with a query.
+        LocalProtocolError: its path has what must be percent-encoded.
     """
     if url.startswith(UNIX):
         socket_path, _, base = url.removeprefix(UNIX).partition("/")
-        return _made(app, url, urllib.parse.unquote(socket_path), 0, f"/{base}")
+        path = urllib.parse.unquote(socket_path)
+        if not path.startswith("/") or not path.isprintable() or set(base) & set("?#"):
+            raise UsageError(
+                f"{url!r} names no socket", where=app, hint="write it like http+unix://%2Frun%2Forders.sock"
+            )
+        return _made(app, url, path, 0, f"/{base}")
     try:
         parts = urllib.parse.urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -115,12 +122,8 @@ def instance_at(app: str, url: str) -> Instance:
 
 
 def _made(app: str, url: str, host: str, port: int, path: str) -> Instance:
-    if url.startswith(UNIX) and not host.startswith("/"):
-        raise UsageError(
-            f"{url!r} names no socket", where=app, hint="write it like http+unix://%2Frun%2Forders.sock"
-        )
     secure = url.startswith("https:")
-    path = path.rstrip("/")
+    path = check_target(path).rstrip("/") if path else ""
     return Instance(
         app=app,
         instance_id=url,

@@ -336,3 +336,6 @@ def test_a_full_bulkhead_refuses_the_next_call_until_one_is_over() -> None:
 def test_the_hint_of_a_request_is_read_from_its_header() -> None:
     hinted = msgspec.structs.replace(GET, head=b"accept: */*\r\nx-sc-lb-hint: canary\r\n")
     assert (GET.hint, hinted.hint) == (None, "canary")
+    first = msgspec.structs.replace(GET, head=b"x-sc-lb-hint: blue\r\naccept: */*\r\n")
+    quoted = msgspec.structs.replace(GET, head=b"x-note: see x-sc-lb-hint: canary\r\n")
+    assert (first.hint, quoted.hint) == ("blue", None)

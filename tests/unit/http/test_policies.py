@@ -69,6 +69,51 @@ def test_each_key_sets_one_setting(key: str, text: str, group: str, attribute: s
     assert set(GROUPS) - untouched <= {group}
 
 
+SWITCH = "spring.cloud.loadbalancer.retry.enabled"
+NEXT = "spring.cloud.loadbalancer.retry.maxRetriesOnNextServiceInstance"
+
+
+@pytest.mark.parametrize(
+    ("given", "attempts"),
+    [
+        ([(SWITCH, "false"), (NEXT, "2")], 1),
+        ([(NEXT, "2"), (SWITCH, "false")], 1),  # the order of lines decides nothing
+        ([(SWITCH, "false"), ("spring.cloud.loadbalancer.clients.a.retry.enabled", "true")], 3),
+        ([(SWITCH, "false"), ("spring.cloud.loadbalancer.clients.a.retry.enabled", "true"), (NEXT, "4")], 5),
+        ([(SWITCH, "false"), ("resilience4j.retry.instances.a.maxAttempts", "4")], 1),
+    ],
+)
+def test_retries_that_are_off_stay_off_until_the_service_turns_them_on(
+    given: list[tuple[str, str]], attempts: int
+) -> None:
+    assert Policies.parse(dict(given)).for_service("a").retry.max_attempts == attempts
+
+
+def test_what_spring_binds_is_read_and_what_has_no_meaning_here_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    policies = Policies.parse(
+        {
+            f"{BREAKER}.instances.a.waitDurationInOpenState": "PT1M30.5S",
+            f"{BREAKER}.instances.a.slidingWindowType": "time_based",
+            f"{FEIGN}.default.loggerLevel": "full",
+            "spring.cloud.loadbalancer.cache.ttl": "2s",
+            f"{BREAKER}.instances.a.registerHealthIndicator": "true",
+        }
+    )
+    breaker = policies.for_service("a").breaker
+    assert (breaker.wait_duration_in_open_state, breaker.sliding_window_type) == (90.5, "TIME_BASED")
+    (told,) = caplog.messages
+    assert all(name in told for name in ("loggerLevel", "cache.ttl", "registerHealthIndicator"))
+
+
+def test_shared_configs_of_resilience4j_are_refused_not_dropped() -> None:
+    with pytest.raises(ConfigError, match=r"configs\.default only"):
+        Policies.parse({f"{BREAKER}.configs.shared.slidingWindowSize": "5"})
+    with pytest.raises(ConfigError, match="not true or false"):
+        Policies.parse({SWITCH: "maybe"})
+
+
 def test_keys_of_others_are_left_alone() -> None:
     assert Policies.parse({"server.port": "8001", "spring.application.name": "x"}).default == Policy()
 

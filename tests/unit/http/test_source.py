@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tidelock.errors import UsageError
+from tidelock.errors import LocalProtocolError, UsageError
 from tidelock.http.source import EnvironmentSource, StaticSource, instance_at
 
 
@@ -38,5 +38,13 @@ def test_a_socket_of_this_machine_keeps_the_case_of_its_path() -> None:
     found = instance_at("orders", "http+unix://%2Frun%2FOrders.sock/base/")
     assert found.address == ("/run/Orders.sock", 0)
     assert found.metadata == {"context-path": "/base"}
-    with pytest.raises(UsageError, match="names no socket"):
-        instance_at("orders", "http+unix://orders.sock")
+    assert found.url == "http+unix://%2Frun%2FOrders.sock"
+    for wrong in ("http+unix://orders.sock", "http+unix://%2Fo.sock/a?q=1", "http+unix://%2Fo%0A.sock"):
+        with pytest.raises(UsageError, match="names no socket"):
+            instance_at("orders", wrong)
+
+
+@pytest.mark.parametrize("url", ["http+unix://%2Fo.sock/a b", "http://127.0.0.1:1/a b"])
+def test_a_base_path_that_would_break_the_request_line_is_refused(url: str) -> None:
+    with pytest.raises(LocalProtocolError, match="percent-encode"):
+        instance_at("orders", url)

@@ -16,7 +16,6 @@ import httptools
 
 from tidelock.errors import RemoteProtocolError
 from tidelock.http.wire.codings import PLAIN, CodingError, decoded
-from tidelock.http.wire.known import Known, recall, remember
 
 HEAD_LIMIT = 64 * 1024
 """Bytes of status line, headers or trailers; above the defaults of nginx, Node.js (16) and Jetty (8 KiB)."""
@@ -70,8 +69,6 @@ class ResponseParser:
         self._is_head_only = False
         self._tail = b""
         self._fault: str | None = None
-        self._is_plain = False
-        self._is_clear = not head and not stream
 
     def start(self, head: bool = False, stream: bool = False) -> None:
         """Expect a new answer.
@@ -83,10 +80,7 @@ class ResponseParser:
         if not self._fresh:
             self._llhttp = httptools.HttpResponseParser(self)
             self._fresh = True
-        if head or stream or not self._is_clear:
-            self._clear(head, stream)
-        else:
-            self.complete = self.begun = False
+        self._clear(head, stream)
 
     def feed(self, data: bytes) -> None:
         """Take bytes as they come.
@@ -97,30 +91,6 @@ class ResponseParser:
         if self.complete:
             self.reusable = False
             return
-        if not self._is_clear or self.begun:
-            self._read(data)
-        elif not self._recalled(data):
-            self._clear(False)
-            self._is_clear = False
-            self._read(data)
-            if self._ended() and self.reusable:
-                remember(data, Known(self.status, self.headers.copy(), self._size))
-
-    def _recalled(self, data: bytes) -> bool:
-        """Whether this is a whole answer with a head that was read before; then it is `complete`."""
-        found = recall(data)
-        if found is None:
-            return False
-        known, body = found
-        if known.length > self._body_limit or len(data) - known.length > self._head_limit:
-            return False
-        self.status = known.status
-        self.headers = known.headers.copy()
-        self._chunks = [body]
-        self.complete = self.begun = self.reusable = self._is_plain = True
-        return True
-
-    def _read(self, data: bytes) -> None:
         self.begun = True
         self._quiet += len(data)
         if not self._in_body:
@@ -163,8 +133,6 @@ class ResponseParser:
             ParseError: it is not what its coding says, or too large when decoded.
         """
         raw = self._chunks[0] if len(self._chunks) == 1 else b"".join(self._chunks)
-        if self._is_plain:
-            return raw
         coding = self._coding()
         if not raw or coding in PLAIN:
             return raw

@@ -37,6 +37,11 @@ def test_what_the_coding_did_not_write_is_refused(coding: str) -> None:
             decoded(coding.encode(), wrong, 100_000_000)
 
 
+def test_a_body_of_countless_tiny_members_is_refused_before_it_takes_long() -> None:
+    with pytest.raises(CodingError, match="more than 100 members"):
+        decoded(b"gzip", gzip.compress(b"") * 20_000, 1_000_000)
+
+
 def test_without_cramjam_only_gzip_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     accepted.cache_clear()
