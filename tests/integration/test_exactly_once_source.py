@@ -117,3 +117,23 @@ def test_a_zombie_is_fenced_and_adds_nothing(kafka: Kafka, tmp_path: Path) -> No
         trace = zombie.get(f"/connectors/{name}/status")["tasks"][0]["trace"]
         assert "another producer has this transactional id now" in trace
         assert committed(kafka.bootstrap, name, 100) == first + second
+
+
+def test_offsets_that_are_changed_are_where_the_next_task_begins(kafka: Kafka, tmp_path: Path) -> None:
+    name = f"lines-{uuid.uuid4().hex[:8]}"
+    path = tmp_path / "in.txt"
+    path.write_text("a\nb\n")
+    offsets = f"/connectors/{name}/offsets"
+    with Worker(tmp_path, properties(kafka.bootstrap)) as worker:
+        assert worker.request("PUT", f"/connectors/{name}/config", source(path, name))[0] == 201
+        assert committed(kafka.bootstrap, name, 2) == ["a", "b"]
+        assert worker.request("PUT", f"/connectors/{name}/stop")[0] == 204
+        changed = {"offsets": [{"partition": {"filename": str(path)}, "offset": {"position": 2}}]}
+        assert worker.request("PATCH", offsets, changed)[0] == 200
+        assert worker.request("PUT", f"/connectors/{name}/resume")[0] == 202
+        assert committed(kafka.bootstrap, name, 3) == ["a", "b", "b"]
+        assert worker.request("PUT", f"/connectors/{name}/stop")[0] == 204
+        assert worker.request("DELETE", offsets)[0] == 200
+        assert worker.get(offsets) == {"offsets": []}
+        assert worker.request("PUT", f"/connectors/{name}/resume")[0] == 202
+        assert committed(kafka.bootstrap, name, 5) == ["a", "b", "b", "a", "b"]

@@ -8,14 +8,16 @@ Source: KIP-618; Kafka `org.apache.kafka.connect.runtime.Worker.ExactlyOnceSourc
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tidelock.client import ClientSettings, Consumer
+from tidelock.client import ClientSettings, Consumer, Outgoing
 from tidelock.connect.api import SourceTaskContext, TransactionContext
 from tidelock.connect.runtime import kafka
 from tidelock.connect.runtime.exactly_once import (
+    BROKER_WAIT,
     CONNECTOR,
     Boundary,
     ExactlyOnceRunner,
@@ -25,7 +27,9 @@ from tidelock.connect.runtime.exactly_once import (
 from tidelock.connect.runtime.offset_state import OffsetState
 from tidelock.connect.runtime.offset_topic import read_to_end
 from tidelock.connect.runtime.settings import SourceConnectorSettings, StandaloneSettings
+from tidelock.connect.runtime.stores import SourceOffset
 from tidelock.connect.runtime.topic_creation import NewTopic
+from tidelock.runtime import Clock
 
 ENABLED = "enabled"
 GROUP = "connect-standalone"
@@ -92,6 +96,32 @@ def transactional_id_of(group: str, connector: str, number: int) -> str:
     return f"{group}-{connector}-{number}"
 
 
+class Deadline:
+    """TaskWishes of somebody who waits for a while only.
+
+    Args:
+        clock: monotonic time.
+        patience: seconds.
+    """
+
+    def __init__(self, clock: Clock, patience: float) -> None:
+        self._clock = clock
+        self._end = clock.monotonic() + patience
+
+    def is_stopping(self) -> bool:
+        """See TaskWishes."""
+        return self._clock.monotonic() > self._end
+
+    def wait(self, timeout: float) -> None:
+        """See TaskWishes."""
+        threading.Event().wait(timeout)
+
+    def wait_for_broker(self) -> bool:
+        """See TaskWishes."""
+        self.wait(BROKER_WAIT)
+        return not self.is_stopping()
+
+
 class Holder:
     """Holds a task's transactional id.
 
@@ -129,13 +159,7 @@ class Holder:
     def prepare(self, runner: Any, context: SourceTaskContext) -> None:
         """Give a runner its transactions, and its task the topic's offsets before the worker's."""
         assert isinstance(runner, ExactlyOnceRunner)
-        known, switch = OffsetState(), self._switch
-        kafka.patiently(
-            lambda: read_to_end(
-                self._consumer, self._once.topic, known, switch.is_stopping, switch.wait_for_broker
-            ),
-            switch.wait_for_broker,
-        )
+        known, switch = self.known(), self._switch
         older = context.read_offsets
 
         def read(partitions: Sequence[Mapping[str, Any]]) -> Sequence[dict[str, Any] | None]:
@@ -148,6 +172,28 @@ class Holder:
         runner.boundary, runner.copies = self._once.boundary, self._once.copies
         runner.transactions = Transactions(self.producer, context.connector, self._once.topic, known, switch)
 
+    def known(self) -> OffsetState:
+        """Return what the topic says; nobody else can add to a connector's offsets meanwhile."""
+        known, switch = OffsetState(), self._switch
+        kafka.patiently(
+            lambda: read_to_end(
+                self._consumer, self._once.topic, known, switch.is_stopping, switch.wait_for_broker
+            ),
+            switch.wait_for_broker,
+        )
+        return known
+
+    def store(self, connector: str, known: OffsetState, offsets: Sequence[SourceOffset]) -> None:
+        """Store offsets for the next task, in a transaction; None forgets a partition's."""
+        self.producer.begin()
+        for key, value in known.records(connector, offsets):
+            self.producer.send(self._once.topic, Outgoing(key, value), _nothing)
+        kafka.patiently(self.producer.commit, self._switch.wait_for_broker)
+
     def _consumer(self, isolation: str) -> Consumer:
         keys = {**self._shared, "isolation.level": isolation}
         return Consumer(ClientSettings.parse(keys, where="consumer keys"), name=f"{self._client}-offsets")
+
+
+def _nothing() -> None:
+    """Nobody waits for one record: the commit waits for all."""

@@ -15,13 +15,18 @@ from tidelock.connect.api import ConnectError, Connector, SinkConnector, SourceC
 from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.entries import ConnectorEntry
 from tidelock.connect.runtime.errors import InvalidConfig
+from tidelock.connect.runtime.exactly_once_task import Deadline, Holder, exactly_once_of
 from tidelock.connect.runtime.kafka import client_properties
+from tidelock.connect.runtime.offset_state import OffsetState
 from tidelock.connect.runtime.sink_offsets import GroupOffsets, Items, group_of, parse_offsets, shown_offsets
-from tidelock.connect.runtime.stores import OffsetStore, SourceOffset
+from tidelock.connect.runtime.stores import OffsetStore, SourceOffset, partition_key
 from tidelock.errors import TidelockError
 from tidelock.protocol.error_codes import KafkaError
+from tidelock.runtime import SystemClock
 
 PLAINTEXT = "PLAINTEXT"
+PATIENCE = 30.0
+"""Seconds for a broker that is away."""
 
 
 class ConnectorOffsets:
@@ -76,12 +81,30 @@ class ConnectorOffsets:
     def _change_source(
         self, entry: ConnectorEntry, connector: SourceConnector, props: Mapping[str, str], items: Items | None
     ) -> bool:
+        stored = {partition_key(one): one for one, _ in self._store.all_of(entry.name)}
+        holder = self._holder(entry)
+        in_topic = OffsetState() if holder is None else holder.known()
+        stored |= {partition_key(one): one for one, _ in in_topic.all_of(entry.name)}
         if items is None:
-            items = [(partition, None) for partition, _ in self._store.all_of(entry.name)]
+            items = [(partition, None) for partition in stored.values()]
         wanted: list[SourceOffset] = [(partition or {}, offset) for partition, offset in items]
         known = connector.alter_offsets(props, wanted)
         self._store.write(entry.name, wanted)
+        if holder is not None:  # what the next task reads first
+            holder.store(entry.name, in_topic, wanted)
         return known
+
+    def _holder(self, entry: ConnectorEntry) -> Holder | None:
+        """Return the holder of a standalone worker's exactly-once task's id, whose zombies are fenced now.
+
+        Several workers keep such offsets themselves, and their leader fences.
+        """
+        worker, config = (self._providers.resolved(one) for one in (self._worker, entry.config))
+        once = exactly_once_of(worker, config, entry.name, 0)
+        if once is None or "group.id" in worker:
+            return None
+        properties = client_properties(worker, config, "producer")
+        return Holder(once, properties, f"{entry.name}-offsets", Deadline(SystemClock(), PATIENCE))
 
     def _change_sink(
         self, entry: ConnectorEntry, connector: SinkConnector, props: Mapping[str, str], items: Items | None
