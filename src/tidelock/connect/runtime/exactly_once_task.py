@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from tidelock.client import ClientSettings, Consumer, Outgoing
+from tidelock.client import BrokerUnreachable, ClientSettings, Consumer, Outgoing
 from tidelock.connect.api import SourceTaskContext, TransactionContext
 from tidelock.connect.runtime import kafka
 from tidelock.connect.runtime.exactly_once import (
@@ -29,6 +29,7 @@ from tidelock.connect.runtime.offset_topic import read_to_end
 from tidelock.connect.runtime.settings import SourceConnectorSettings, StandaloneSettings
 from tidelock.connect.runtime.stores import SourceOffset
 from tidelock.connect.runtime.topic_creation import NewTopic
+from tidelock.protocol.error_codes import KafkaError
 from tidelock.runtime import Clock
 
 ENABLED = "enabled"
@@ -174,13 +175,18 @@ class Holder:
 
     def known(self) -> OffsetState:
         """Return what the topic says; nobody else can add to a connector's offsets meanwhile."""
+        found: OffsetState = kafka.patiently(self._read, self._switch.wait_for_broker)
+        return found
+
+    def _read(self) -> OffsetState:
         known, switch = OffsetState(), self._switch
-        kafka.patiently(
-            lambda: read_to_end(
-                self._consumer, self._once.topic, known, switch.is_stopping, switch.wait_for_broker
-            ),
-            switch.wait_for_broker,
-        )
+        try:
+            read_to_end(self._consumer, self._once.topic, known, switch.is_stopping, switch.wait_for_broker)
+        except KafkaError as error:
+            if not error.retriable:
+                raise
+            # A topic that was just made may have no leader yet.
+            raise BrokerUnreachable(error.what, where=error.where) from error
         return known
 
     def store(self, connector: str, known: OffsetState, offsets: Sequence[SourceOffset]) -> None:

@@ -43,8 +43,9 @@ class JsonSchemaConverter(RegistryConverter):
         """See RegistryConverter."""
         document, named = self._documents(schema, parse_json_exactly)
         title = document.get("title") if isinstance(document, Mapping) else None
-        connect = ToConnect(self._settings, document, named).schema(version(title))
-        return JsonReader(connect, title, Values(self._settings), self._check(schema))
+        name = title if isinstance(title, str) else None  # anything else is refused below
+        connect = ToConnect(self._settings, document, named).schema(version(name))
+        return JsonReader(connect, name, Values(self._settings), self._check(schema))
 
     def new_writer(self, schema: Schema | None) -> Writer:
         """See RegistryConverter."""

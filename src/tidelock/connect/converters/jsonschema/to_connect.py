@@ -82,9 +82,12 @@ class ToConnect:
         parameters = given.get("connect.parameters") or {}
         if not isinstance(parameters, Mapping):
             raise DataError("connect.parameters of a JSON Schema is no object")
+        title = given.get("title")
+        if title is not None and not isinstance(title, str):
+            raise DataError("the title of a JSON Schema is no text")
         found = given.get("connect.version", version)
         made = made.with_(
-            name=made.name or given.get("title"),
+            name=made.name or title,
             version=found if isinstance(found, int) else None,
             doc=given.get("description"),
             parameters={**made.parameters, **{one: str(text) for one, text in parameters.items()}},
