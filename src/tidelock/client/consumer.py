@@ -33,6 +33,7 @@ _DEFAULTS = {
     "auto.offset.reset": "earliest",
     "check.crcs": "true",  # Java's default: what a disk has changed is not taken for what was sent
     "fetch.wait.max.ms": "100",
+    "fetch.queue.backoff.ms": "20",  # librdkafka's own 1000 is a second of rest whenever its queue is full
     "topic.metadata.refresh.interval.ms": "5000",
 }
 _FORCED = {"enable.auto.commit": "false", "enable.auto.offset.store": "false", "enable.partition.eof": "true"}

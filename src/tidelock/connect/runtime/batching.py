@@ -10,7 +10,7 @@ Source: Kafka `connect.runtime.WorkerSinkTask.convertMessages`, `errors.RetryWit
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,11 +57,12 @@ class Batcher:
         Raises:
             ConnectError: a record cannot be converted and is not tolerated.
         """
-        partitions: dict[TopicPartition, list[Message]] = {}
-        for message in messages:
-            partitions.setdefault(TopicPartition(message.topic(), message.partition()), []).append(message)
+        return self.batches_of(by_partition(messages))
+
+    def batches_of(self, groups: Mapping[TopicPartition, list[Message]]) -> list[RecordBatch]:
+        """Return the same of messages that are grouped already."""
         return [
-            batch for partition, group in partitions.items() for batch in self._of_partition(partition, group)
+            batch for partition, group in groups.items() for batch in self._of_partition(partition, group)
         ]
 
     def _of_partition(self, partition: TopicPartition, group: list[Message]) -> list[RecordBatch]:
@@ -115,7 +116,8 @@ class Batcher:
         values = self._decoded(Stage.VALUE_CONVERTER, self.value, topic, [one.value() for one in group])
         headers = self._headers(topic, group)
         offsets = [message.offset() for message in group]
-        timestamps = [_timestamp(message) for message in group]
+        stamps = [message.timestamp() for message in group]
+        timestamps = [timestamp if kind else None for kind, timestamp in stamps]  # kind 0: it has none
         made = []
         start = 0
         for key, value, length in aligned(keys, values):
@@ -158,6 +160,19 @@ class Batcher:
         ]
 
 
+def by_partition(messages: Sequence[Message]) -> dict[TopicPartition, list[Message]]:
+    """Group messages; those of a partition keep their order and mostly come one after another."""
+    groups: dict[TopicPartition, list[Message]] = {}
+    topic, number = "", -1
+    group: list[Message] = []
+    for message in messages:
+        if message.partition() != number or message.topic() != topic:
+            topic, number = message.topic(), message.partition()
+            group = groups.setdefault(TopicPartition(topic, number), [])
+        group.append(message)
+    return groups
+
+
 def aligned(keys: Sequence[Run], values: Sequence[Run]) -> list[tuple[Run, Run, int]]:
     """Cut two lists of runs over the same records at each other's ends."""
     made: list[tuple[Run, Run, int]] = []
@@ -187,11 +202,6 @@ def _cut(run: Run, start: int, length: int) -> Run:
 def name_of(plugin: object) -> str:
     """Return a plugin's class name, for errors."""
     return f"{type(plugin).__module__}.{type(plugin).__qualname__}"
-
-
-def _timestamp(message: Message) -> int | None:
-    kind, timestamp = message.timestamp()
-    return timestamp if kind else None  # 0: the record has none
 
 
 def merged_properties(worker: Any, connector: Any, prefix: str) -> dict[str, str]:

@@ -27,7 +27,7 @@ from tidelock.connect.api import (
     SinkTaskContext,
     TopicPartition,
 )
-from tidelock.connect.runtime.batching import Batcher, name_of
+from tidelock.connect.runtime.batching import Batcher, by_partition, name_of
 from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.failures import Skipped, Stage, failure_of, is_of_the_record
 from tidelock.connect.runtime.kafka import TaskConsumer
@@ -197,10 +197,10 @@ class SinkRunner:
     def _take(self, messages: Sequence[Message]) -> None:
         if self._reporter.keeps_messages:
             self._messages.update({(_partition(one), one.offset()): one for one in messages})
-        self._pending.extend(self._batcher.batches(messages))
-        for message in messages:
-            self._ends[TopicPartition(message.topic(), message.partition())] = message.offset() + 1
-        for topic in {message.topic() for message in messages} - self._topics:
+        groups = by_partition(messages)
+        self._pending.extend(self._batcher.batches_of(groups))
+        self._ends.update({partition: group[-1].offset() + 1 for partition, group in groups.items()})
+        for topic in {partition.topic for partition in groups} - self._topics:
             self._topics.add(topic)
             self._switch.tell("topic", topic=topic)
 
