@@ -10,6 +10,7 @@ Source: Kafka `org.apache.kafka.connect.json.JsonConverter`, `JsonConverterConfi
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -86,20 +87,34 @@ class JsonConverter(Converter):
         if not self._settings.schemas_enable:
             return [Run(None, [_at(index, _parse_plain, one) for index, one in enumerate(payloads)])]
         runs = _Runs()
-        for index, payload in enumerate(payloads):
+        place = 0
+        while (place := self._decode_alike(runs, payloads, place)) < len(payloads):
+            payload = payloads[place]
             if payload is None:
                 runs.add_null()
-                continue
-            if self._last is not None:
-                prefix, reader = self._last
-                if reader is not None and payload.startswith(prefix) and payload.endswith(b"}"):
-                    try:
-                        runs.add(reader, reader.decode(payload[len(prefix) : -1]))
-                        continue
-                    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-                        pass  # not what the prefix promised: read it in full
-            _at(index, lambda one: self._decode_one(runs, one), payload)
+            else:
+                _at(place, lambda one: self._decode_one(runs, one), payload)
+            place += 1
         return runs.finish()
+
+    def _decode_alike(self, runs: _Runs, payloads: Sequence[bytes | None], start: int) -> int:
+        """Parse payloads that have the last one's schema text; returns the place of the first that does not.
+
+        One that is not what its beginning promised is left to be read in full as well.
+        """
+        prefix, reader = self._last or (b"", None)
+        if reader is None:
+            return start
+        decode, cut = reader.decode, len(prefix)
+        parsed: list[Any] = []
+        with contextlib.suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+            for place in range(start, len(payloads)):
+                payload = payloads[place]
+                if payload is None or not payload.startswith(prefix) or not payload.endswith(b"}"):
+                    break
+                parsed.append(decode(payload[cut:-1]))
+        runs.extend(reader, parsed)
+        return start + len(parsed)
 
     def _decode_one(self, runs: _Runs, payload: bytes) -> None:
         try:
@@ -206,6 +221,13 @@ class _Runs:
             self._turn_to(reader)
         self._all_null = False
         self._parsed.append(value)
+
+    def extend(self, reader: Reader, parsed: list[Any]) -> None:
+        if parsed:
+            if reader is not self._reader:
+                self._turn_to(reader)
+            self._all_null = False
+            self._parsed += parsed
 
     def add_late(self, reader: Reader, value: Any) -> None:
         self.add(reader, None)

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import datetime
 import math
+import re
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -25,6 +26,7 @@ from tidelock.sql.writers.writer import Target, Writer, rearranged
 
 LARGEST_STATEMENT = 4 << 20  # bytes; larger ones gain nothing and hold locks longer
 _ESCAPES = str.maketrans({"\\": "\\\\", "'": "\\'", "\0": "\\0", "\n": "\\n", "\r": "\\r", "\x1a": "\\Z"})
+_NEEDS_ESCAPE = re.compile("[\\\\'\0\n\r\x1a]").search
 
 
 def _text(value: str) -> str:
@@ -62,10 +64,20 @@ _LITERALS: dict[type, Callable[[Any], str]] = {
 }
 
 
-def literal_row(row: Row) -> bytes:
-    """Return `(1,'a',NULL)` in utf-8."""
-    literals = _LITERALS
-    return f"({','.join([literals[type(value)](value) for value in row])})".encode()
+def literal_rows(rows: Sequence[Row]) -> list[bytes]:
+    """Return `(1,'a',NULL)` in utf-8 for each row; made column by column, for most hold one type only."""
+    columns = [_literals(column) for column in zip(*rows, strict=True)]
+    return [f"({','.join(row)})".encode() for row in zip(*columns, strict=True)]
+
+
+def _literals(column: Sequence[Any]) -> Iterable[str]:
+    kinds = set(map(type, column))
+    if len(kinds) > 1:
+        return [_LITERALS[type(value)](value) for value in column]
+    [kind] = kinds
+    if kind is str and _NEEDS_ESCAPE("".join(column)) is None:
+        return [f"'{value}'" for value in column]
+    return map(_LITERALS[kind], column)
 
 
 def statements(head: bytes, rows: Sequence[Row], tail: bytes, limit: int) -> Iterator[bytes]:
@@ -79,8 +91,7 @@ def statements(head: bytes, rows: Sequence[Row], tail: bytes, limit: int) -> Ite
     """
     parts: list[bytes] = []
     size = room = limit - len(head) - len(tail)
-    for row in rows:
-        part = literal_row(row)
+    for part in literal_rows(rows):
         if parts and size < len(part) + 1:
             yield head + b",".join(parts) + tail
             parts, size = [], room

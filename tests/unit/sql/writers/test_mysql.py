@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from tidelock.sql.errors import TableUnfit
-from tidelock.sql.writers.mysql import literal_row, statements
+from tidelock.sql.writers.mysql import literal_rows, statements
 
 
 @pytest.mark.parametrize(
@@ -29,13 +29,17 @@ from tidelock.sql.writers.mysql import literal_row, statements
     ],
 )
 def test_values_become_literals(value: object, literal: str) -> None:
-    assert literal_row((value,)).decode() == f"({literal})"
+    assert literal_rows([(value,)]) == [f"({literal})".encode()]
+    beside = [(1, value), (None, value), (2, "it's")]
+    assert literal_rows(beside) == [
+        f"({one})".encode() for one in (f"1,{literal}", f"NULL,{literal}", "2,'it\\'s'")
+    ]
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])
 def test_what_mysql_does_not_have_is_refused(value: float) -> None:
     with pytest.raises(TableUnfit):
-        literal_row((value,))
+        literal_rows([(value,)])
 
 
 def test_statements_stay_below_the_packet_limit_and_keep_every_row() -> None:
@@ -44,7 +48,7 @@ def test_statements_stay_below_the_packet_limit_and_keep_every_row() -> None:
     assert max(map(len, made)) <= 200
     assert len(made) > 5
     inner = b",".join(one.removeprefix(b"INSERT VALUES ").removesuffix(b" END") for one in made)
-    assert inner == b",".join(literal_row(row) for row in rows)
+    assert inner == b",".join(literal_rows(rows))
 
 
 def test_a_row_beyond_the_limit_goes_alone() -> None:
