@@ -11,7 +11,19 @@ import sys
 
 import bench
 
-NOT_BENCHMARKS = {"__main__", "call_peers", "calling", "latency", "lives", "load", "peers", "timing"}
+NOT_BENCHMARKS = {
+    "__main__",
+    "call_peers",
+    "calling",
+    "converting",
+    "latency",
+    "lives",
+    "load",
+    "peers",
+    "records",
+    "timing",
+    "workers",
+}
 
 
 def names() -> list[str]:

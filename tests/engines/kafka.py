@@ -208,8 +208,9 @@ class ConnectStandalone(JavaProcess):
         *,
         properties: Mapping[str, str] | None = None,
         connectors: Sequence[Path] = (),
+        quick: bool = True,
     ) -> None:
-        super().__init__(engines, folder)
+        super().__init__(engines, folder, quick=quick)
         self.bootstrap = bootstrap
         self.port = free_port()
         self.properties = dict(properties or {})

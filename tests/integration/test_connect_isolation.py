@@ -1,12 +1,8 @@
 """Three tasks that misbehave next to one that works: it is not held up, REST answers, each is dealt with.
 
-What the neighbours cost is logged as a ratio (pytest --log-cli-level=INFO) and not asserted: a loaded machine
-decides it as well.
+What they cost their neighbours is measured by bench/isolation.py: on a loaded machine a test cannot tell.
 """
 
-import logging
-import statistics
-import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,8 +17,6 @@ from tests.support.waiting import eventually
 HOME = "tests.support.connectors"
 LINES = 20_000
 STALLED = "no progress for"
-
-log = logging.getLogger(__name__)
 
 
 @pytest.fixture
@@ -47,23 +41,20 @@ def task(worker: Worker, name: str) -> Any:
     return worker.get(f"/connectors/{name}/progress")["tasks"][0]
 
 
-def moved(worker: Worker, folder: Path, name: str) -> float:
-    """Move a file through a topic into a file; returns lines a second."""
+def move(worker: Worker, folder: Path, name: str) -> None:
+    """Move a file through a topic into a file."""
     before, after = folder / f"{name}.in", folder / f"{name}.out"
     before.write_text("".join(f"줄 {number}\n" for number in range(LINES)))
     put(worker, f"{name}-to", **{"connector.class": "FileStreamSink", "file": str(after), "topics": name})
     worker.until(f"{name}-to", "RUNNING", "RUNNING")
-    started = time.monotonic()
     put(worker, f"{name}-from", **{"connector.class": "FileStreamSource", "file": str(before), "topic": name})
     eventually(lambda: after.exists() and after.read_bytes().count(b"\n") >= LINES, 60)
-    speed = LINES / (time.monotonic() - started)
-    assert sorted(after.read_text().splitlines()) == sorted(before.read_text().splitlines())
-    return speed
+    assert after.read_text().splitlines() == before.read_text().splitlines()
 
 
-def test_bad_neighbours_are_dealt_with_and_cost_nothing(worker: Worker, tmp_path: Path) -> None:
+def test_bad_neighbours_are_dealt_with_and_hold_nobody_up(worker: Worker, tmp_path: Path) -> None:
     topic = uuid.uuid4().hex
-    alone = moved(worker, tmp_path, f"alone-{topic}")
+    move(worker, tmp_path, f"alone-{topic}")
     shared = {"folder": str(tmp_path), "topics": f"alone-{topic}", "errors.restart.delay.ms": "50"}
     limit = str(150 << 20)
     put(
@@ -77,7 +68,7 @@ def test_bad_neighbours_are_dealt_with_and_cost_nothing(worker: Worker, tmp_path
     )
     moody = {"connector.class": f"{HOME}:MoodySink", "errors.restart.policy": "always", "seed": topic}
     put(worker, "moody", **shared, **moody, **{"consumer.override.max.poll.records": "500"})
-    beside = moved(worker, tmp_path, f"beside-{topic}")
+    move(worker, tmp_path, f"beside-{topic}")
 
     eventually(lambda: "task.memory.max.bytes" in (task(worker, "leaks")["last_error"] or ""), 30)
     eventually(lambda: task(worker, "leaks")["restarts"] > 0, 30)
@@ -88,19 +79,12 @@ def test_bad_neighbours_are_dealt_with_and_cost_nothing(worker: Worker, tmp_path
 
     eventually(lambda: STALLED in (stalled() or "") and "time.sleep" in stalled(), 30)
     assert worker.states("hangs") == ["RUNNING", "RUNNING"]
-
-    waits = []
-    for _ in range(100):
-        asked = time.monotonic()
-        worker.get("/connectors?expand=status")
-        waits.append(time.monotonic() - asked)
-    slowest = statistics.quantiles(waits, n=100)[98] * 1000
-    log.info("beside them: %.2f of the throughput alone; REST p99 %.1f ms", beside / alone, slowest)
+    assert set(worker.get("/connectors?expand=status")) >= {"leaks", "hangs", "moody"}
 
 
 def test_a_sinks_progress_tells_lag_and_speed(worker: Worker, tmp_path: Path) -> None:
     topic = uuid.uuid4().hex
-    moved(worker, tmp_path, topic)
+    move(worker, tmp_path, topic)
     progress = eventually(
         lambda: found if (found := task(worker, f"{topic}-to"))["lag_records"] == 0 else None, 20
     )
