@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import os
 import signal
 import subprocess
@@ -77,13 +78,10 @@ def source(*processes: Process) -> http.StaticSource:
 def test_an_instance_killed_under_load_fails_no_idempotent_call(
     flavour: Flavour, three: list[Process]
 ) -> None:
-    retried = ejections = 0
+    retried = 0
+    ejections: list[http.Ejected] = []
     failed: list[str] = []
     used: set[int] = set()
-
-    def count(event: http.Ejected) -> None:
-        nonlocal ejections
-        ejections += 1
 
     def note(event: http.Called) -> None:
         nonlocal retried
@@ -100,30 +98,32 @@ def test_an_instance_killed_under_load_fails_no_idempotent_call(
 
     calls = 0
 
-    async def run() -> None:
+    async def run() -> float:
         async with flavour.client(source(*three)) as client:
             orders, over = client.connect(Orders), asyncio.Event()
             callers = [asyncio.create_task(caller(orders, over)) for _ in range(8)]
             await eventually_async(lambda: has(used == {process.port for process in three}), 60.0)
             three[0].kill()
-            before = calls
+            before, killed = calls, time.monotonic()
             await eventually_async(lambda: has(calls > before + 200), 60.0)
             over.set()
             await asyncio.gather(*callers)
+            return time.monotonic() - killed
 
     async def has(what: bool) -> bool:
         return what
 
-    ends = [observe.subscribe(http.Called, note), observe.subscribe(http.Ejected, count)]
+    ends = [observe.subscribe(http.Called, note), observe.subscribe(http.Ejected, ejections.append)]
     try:
-        flavour(run())
+        seconds = flavour(run())
     finally:
         for end in ends:
             end()
     assert failed == []
+    assert len(ejections) <= math.log2(max(seconds, 1.0)) + 2  # each lasts twice as long as the last
     # what was under way or first to find the port closed; after that one call for each time that the
     # ejection was over
-    assert 1 <= retried <= 8 + ejections
+    assert 1 <= retried <= 8 + len(ejections)
 
 
 def test_an_instance_that_comes_back_gets_calls_again(flavour: Flavour, three: list[Process]) -> None:
