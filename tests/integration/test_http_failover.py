@@ -217,7 +217,7 @@ def test_the_breaker_opens_and_recovers(flavour: Flavour, one: Process) -> None:
         flavour(run())
     finally:
         end()
-    assert changes == [State.OPEN, State.CLOSED]
+    assert changes == [State.OPEN, State.HALF_OPEN, State.CLOSED]
 
 
 def test_a_pinned_interface_asks_one_instance_only(flavour: Flavour, three: list[Process]) -> None:

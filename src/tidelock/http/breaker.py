@@ -176,7 +176,7 @@ class CircuitBreaker:
         return 100.0 * window.failed / window.filled if window.filled >= needed else None
 
     def acquire(self, now: float) -> bool:
-        """Whether a call may go out now; in HALF_OPEN it takes one of the permits.
+        """Whether a call may go out now; in HALF_OPEN it takes one of the permits. OPEN may become HALF_OPEN.
 
         Args:
             now: monotonic seconds.

@@ -187,9 +187,12 @@ def _unlimited(request: Request, service: ServiceState, start: Start) -> Call:
         service.budget.deposit()
         return (yield from Attempts(request, service, start).run())
     breaker = service.breaker(request.group)
+    before = breaker.state
     if not breaker.acquire(started):
         remaining = breaker.until - started
         raise CircuitOpen(breaker.until, service=service.name, method=request.label, remaining=remaining)
+    if breaker.state is not before:
+        service.happened.append(BreakerChanged(service.name, request.group, breaker.state))
     service.budget.deposit()
     attempts = Attempts(request, service, start)
     try:

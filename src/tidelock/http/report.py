@@ -105,6 +105,6 @@ def _announce(event: Ejected | BreakerChanged) -> None:
             "%s at %s:%d gets no calls for %g s: %s", event.service, host, port, event.seconds, event.reason
         )
     else:
-        level = logging.INFO if event.state is State.CLOSED else logging.WARNING
+        level = logging.WARNING if event.state is State.OPEN else logging.INFO
         log.log(level, "the breaker of %s on %s is %s", event.method, event.service, event.state.value)
     observe.emit(event)

@@ -1,12 +1,15 @@
 """What a client of either flavour knows and decides without IO: services, requests, deadlines, keys.
 
 `client` (asyncio) and `blocking_client` own one `Services` each and add only how bytes move. May import the
-rules and the sources, no driver. Invariant: one `ServiceState` per name, shared by all who ask.
+rules and the sources, no driver. Invariants: one `ServiceState` per name, shared by all who ask; `KNOWN` has
+every client's `Services` as long as the client lives, so that figures can say how its breakers are.
 """
 
 from __future__ import annotations
 
 import random
+import threading
+import weakref
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +17,7 @@ from typing import Any
 import msgspec
 
 from tidelock.errors import UsageError
+from tidelock.http.breaker import State
 from tidelock.http.deadlines import current_deadline
 from tidelock.http.exchange import Request
 from tidelock.http.fallback import Fallback
@@ -55,6 +59,11 @@ class Services:
         self._rng = rng
         self._draw = rng.random
         self._states: dict[str, ServiceState] = {}
+        KNOWN.add(self)
+
+    def states(self) -> tuple[ServiceState, ...]:
+        """Return what is known about every service called so far; from any thread."""
+        return tuple(self._states.values())
 
     def state(self, name: str) -> ServiceState:
         """Return what is known about a service; made on first use."""
@@ -97,6 +106,48 @@ class Services:
                 root, ServiceState(authority, lambda: fixed, self._policies.default)
             )
         return state, target
+
+
+WORST_FIRST = (
+    State.FORCED_OPEN,
+    State.OPEN,
+    State.HALF_OPEN,
+    State.CLOSED,
+    State.METRICS_ONLY,
+    State.DISABLED,
+)
+
+
+class Known:
+    """The services of all clients that live in this process; for any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._made = 0
+        self._all: weakref.WeakValueDictionary[int, Services] = weakref.WeakValueDictionary()
+
+    def add(self, services: Services) -> None:
+        """Note a client's services; they are forgotten with it."""
+        with self._lock:
+            self._made += 1
+            self._all[self._made] = services
+
+    def breakers(self) -> dict[tuple[str, str], State]:
+        """Return service and group of calls -> state of the breaker, oldest first.
+
+        Where several clients have one, it is the worst state.
+        """
+        with self._lock:
+            clients = list(self._all.values())
+        found: dict[tuple[str, str], State] = {}
+        for service in (each for client in clients for each in client.states()):
+            for group, breaker in tuple(service.breakers.items()):
+                both = (breaker.state, found.get((service.name, group), breaker.state))
+                found[service.name, group] = min(both, key=WORST_FIRST.index)
+        return found
+
+
+KNOWN = Known()
 
 
 def traced(request: Request) -> Request:

@@ -7,11 +7,12 @@ service's calls are counted together; times are those of the last `TIMES` calls 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from tidelock.discovery.calls import CALLS, NAME_LENGTH, Line, Report
 from tidelock.http.breaker import State
-from tidelock.http.events import BreakerChanged, Called, Ejected
+from tidelock.http.events import Called, Ejected
 
 TIMES = 500
 METHODS = CALLS - 50
@@ -53,7 +54,6 @@ class Tally:
     def __init__(self, now: float) -> None:
         self._since = now
         self._counts: dict[Key, _Count] = {}
-        self._breakers: dict[Key, State] = {}
         self._ejected: dict[Key, float] = {}
 
     def called(self, event: Called) -> None:
@@ -69,27 +69,35 @@ class Tally:
         """An instance gets no calls for a while."""
         self._ejected[event.service[:NAME_LENGTH], event.instance.instance_id] = now + event.seconds
 
-    def changed(self, event: BreakerChanged) -> None:
-        """A breaker changed its state."""
-        key = (event.service[:NAME_LENGTH], event.method[:NAME_LENGTH])
-        if event.state is State.CLOSED:
-            self._breakers.pop(key, None)
-        else:
-            self._breakers[key] = event.state
+    def report(
+        self, caller: str, instance_id: str, now: float, breakers: Mapping[Key, State]
+    ) -> Report | None:
+        """Return what happened since the last report, and begin anew; None if nothing did.
 
-    def report(self, caller: str, instance_id: str, now: float) -> Report | None:
-        """Return what happened since the last report, and begin anew; None if nothing did."""
+        Args:
+            caller: the service that this process is.
+            instance_id: the instance that it is.
+            now: monotonic seconds.
+            breakers: service and group of calls -> state of the breaker.
+        """
+        states = {
+            (service[:NAME_LENGTH], group[:NAME_LENGTH]): state
+            for (service, group), state in breakers.items()
+            if state in BREAKERS
+        }
         self._ejected = {key: until for key, until in self._ejected.items() if until > now}
         counts, self._counts = self._counts, {}
         seconds, self._since = max(now - self._since, 0.001), now
         if not counts:
             return None
-        lines = [self._line(key, count) for key, count in counts.items()]
+        lines = [self._line(key, count, states) for key, count in counts.items()]
         return Report(caller[:NAME_LENGTH], lines, instance_id[:NAME_LENGTH], min(seconds, 3600.0))
 
-    def _line(self, key: Key, count: _Count) -> Line:
+    def _line(self, key: Key, count: _Count, states: Mapping[Key, State]) -> Line:
         service, method = key
-        state = self._breakers.get(key, State.CLOSED)
+        state = states.get(key) or states.get(
+            (service, method.partition(" ")[0])
+        )  # a call by URL's: its verb
         ejected = sum(one == service for one, _ in self._ejected)
         return Line(
             service,
@@ -98,6 +106,6 @@ class Tally:
             count.errors,
             count.at(0.5),
             count.at(0.99),
-            BREAKERS.get(state, "closed"),
+            "closed" if state is None else BREAKERS[state],
             ejected,
         )

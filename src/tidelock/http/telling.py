@@ -15,8 +15,9 @@ from typing import Any
 from tidelock import observe
 from tidelock.discovery.client import DiscoveryClient
 from tidelock.discovery.instance import Instance
-from tidelock.http.events import BreakerChanged, Called, Ejected
+from tidelock.http.events import Called, Ejected
 from tidelock.http.exchange import Reason
+from tidelock.http.services import KNOWN
 from tidelock.http.tally import Tally
 from tidelock.runtime import Clock
 
@@ -99,7 +100,6 @@ class Telling(_Listening):
         """Count and tell from now on; in the registry client's event loop."""
         self._listen(Called, self._called)
         self._listen(Ejected, self._ejected)
-        self._listen(BreakerChanged, self._changed)
         self._spawn(self._repeat())
 
     def _called(self, event: Called) -> None:
@@ -110,15 +110,12 @@ class Telling(_Listening):
         with self._lock:
             self._tally.ejected(event, self._clock.monotonic())
 
-    def _changed(self, event: BreakerChanged) -> None:
-        with self._lock:
-            self._tally.changed(event)
-
     async def _repeat(self) -> None:
         while True:
             await asyncio.sleep(INTERVAL)
             with self._lock:
                 caller = self._caller
-                report = self._tally.report(caller.app.lower(), caller.instance_id, self._clock.monotonic())
+                name, now = caller.app.lower(), self._clock.monotonic()
+                report = self._tally.report(name, caller.instance_id, now, KNOWN.breakers())
             if report is not None:
                 await self._registry.report_calls(report)

@@ -266,6 +266,7 @@ def test_the_breaker_judges_calls_not_attempts() -> None:
     later = Play(ok)
     later.now = 111.0
     assert later(GET, state).status == 200
+    assert state.happened[-1] == BreakerChanged("orders", GET.group, State.HALF_OPEN)
 
 
 def test_a_call_given_up_releases_its_instance_and_its_permit() -> None:
