@@ -15,10 +15,13 @@ import re
 from tidelock.config import Settings, key
 
 INT_MAX = (1 << 31) - 1
+LONG_MIN, LONG_MAX = -(1 << 63), (1 << 63) - 1
+LONG_DIGITS = 19
+NANOS = 10**9
 FROM_NOW = "by_duration:"
 # ISO 8601 as java.time.Duration.parse takes it: P, days, then T with hours, minutes, seconds.
 _DURATION = re.compile(
-    r"([-+]?)P(?=.)(?:([-+]?\d+)D)?(?:T(?=.)(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+(?:[.,]\d{0,9})?)S)?)?",
+    r"([-+]?)P(?=.)(?:([-+]?\d+)D)?(?:T(?=.)(?:([-+]?\d+)H)?(?:([-+]?\d+)M)?(?:([-+]?\d+)(?:[.,](\d{0,9}))?S)?)?",
     re.IGNORECASE | re.ASCII,
 )
 
@@ -28,18 +31,29 @@ def _offset_reset(value: str) -> str | None:
     if value in ("earliest", "latest"):
         return None
     found = _DURATION.fullmatch(value.removeprefix(FROM_NOW)) if value.startswith(FROM_NOW) else None
-    if found is not None and _seconds(found) >= 0:
+    if found is not None and _is_span(found):
         return None
     return f"{value!r} is neither earliest, latest nor {FROM_NOW}PnDTnHnMn.nS"
 
 
-def _seconds(duration: re.Match[str]) -> float:
-    sign, *parts = duration.groups()
-    units = (86_400, 3600, 60, 1)
-    total = sum(
-        float((part or "0").replace(",", ".")) * unit for part, unit in zip(parts, units, strict=True)
-    )
-    return -total if sign == "-" else total
+def _is_span(duration: re.Match[str]) -> bool:
+    """Whether Java takes the duration (each step must fit into a long), and it does not lie ahead.
+
+    Source: `java.time.Duration.parse`; seconds come first, as there.
+    """
+    sign, days, hours, minutes, seconds, fraction = (part or "0" for part in duration.groups())
+    total = 0
+    for count, unit in ((seconds, 1), (minutes, 60), (hours, 3600), (days, 86_400)):
+        digits = count.lstrip("+-0")
+        if len(digits) > LONG_DIGITS:
+            return False
+        part = int(digits or "0") * (-unit if count.startswith("-") else unit)
+        total += part
+        if not (LONG_MIN <= part <= LONG_MAX and LONG_MIN <= total <= LONG_MAX):
+            return False
+    nanos = int(fraction.ljust(9, "0"))
+    exact = total * NANOS + (-nanos if seconds.startswith("-") else nanos)
+    return 0 <= (-exact if sign == "-" else exact) < (LONG_MAX + 1) * NANOS
 
 
 class GroupSettings(Settings):

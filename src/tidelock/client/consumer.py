@@ -284,7 +284,9 @@ class Consumer:
             raise DamagedRecords(
                 f"the records from offset {message.offset()} on are damaged: {error.str()}",
                 where=f"{message.topic()}-{message.partition()}",
-                hint="restore them on the broker, or move the group past them: tidelock group reset",
+                hint="restore them on the broker, or move the stopped group past them: "
+                f"kafka-consumer-groups --group {self.group or 'GROUP'} --reset-offsets"
+                f" --topic {message.topic()}:{message.partition()} --to-offset BEHIND_THEM --execute",
             )
         elif error.fatal() or name in _FINAL or (name in _UNKNOWN and not self._is_subscribed):
             place = f"topic {message.topic()}" if message.topic() else self.settings.bootstrap
