@@ -40,7 +40,7 @@ def load_properties(path: str | Path) -> dict[str, str]:
         raise PropertiesError(
             f"cannot read the file: {error.strerror}",
             where=str(path),
-            hint="name a readable properties file, like Kafka's config/connect-standalone.properties",
+            hint="name a readable file with lines like key=value",
         ) from None
     except UnicodeDecodeError as error:
         raise PropertiesError(f"not UTF-8 text: {error}", where=str(path)) from None

@@ -162,10 +162,15 @@ def bind_loopback(
         raise ConflictError(
             f"port {port} is in use" + (f" by {owner}" if owner else ""),
             where=f"{what} on {host}:{port}",
-            hint=hint or "tidelock up --any-port, or --port-base 19000; or stop the owner",
+            hint=hint or f"tidelock up --any-port, or --port-base {_other_base(port)}; or stop the owner",
         ) from None
     sock.setblocking(False)
     return sock
+
+
+def _other_base(port: int) -> int:
+    """Return a base for `--port-base` that is not the one which has just failed."""
+    return 19_000 if not 19_000 <= port < 19_010 else 29_000
 
 
 def port_owner(port: int) -> str | None:

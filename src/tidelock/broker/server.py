@@ -25,7 +25,7 @@ from tidelock.broker.instant import Instant
 from tidelock.broker.log import Cleaning, FlushJob
 from tidelock.broker.node import Node
 from tidelock.broker.settings import BrokerSettings
-from tidelock.errors import UsageError
+from tidelock.errors import TidelockError, UsageError
 from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.runtime import Clock, SystemClock, bind_loopback
 
@@ -38,6 +38,12 @@ HOUSEKEEPING_INTERVAL = 10.0
 BACKLOG, ACCEPTED_PER_TURN = 1024, 8
 # How long a stop waits for replies to leave; seconds.
 STOP_GRACE = 2.0
+
+
+class DataFolderError(TidelockError):
+    """The data folder cannot be read or written at the start: no space, no permission, a broken disk."""
+
+    code = "TID-255"
 
 
 class Broker:
@@ -97,14 +103,22 @@ class Broker:
 
         Raises:
             ConflictError: the port or the data folder is in use.
-            TidelockError: the data folder cannot be read.
+            DataFolderError: the disk refuses.
+            TidelockError: what is in the data folder cannot be read.
         """
         folder = Path(self.settings.log_dirs)
         host, port = _address(self.settings.listeners, "listeners")
         self._sock = sock = self._sock or bind_loopback(port, host=host, what="broker")
-        self._lock = FolderLock(folder)
-        self._files = RealFiles(folder)
-        self.node = Node.open(self.settings, self._files, self.now(), self._new_bytes)
+        try:
+            self._lock = FolderLock(folder)
+            self._files = RealFiles(folder)
+            self.node = Node.open(self.settings, self._files, self.now(), self._new_bytes)
+        except OSError as error:
+            raise DataFolderError(
+                f"the data folder cannot be used: {error.strerror or error}",
+                where=str(error.filename or folder),
+                hint=f"look at its disk and its owner: df {folder}; ls -ld {folder}",
+            ) from error
         self._is_open = True
         self.node.state.endpoint = self._endpoint = self._advertised(sock)
         # What DescribeConfigs tells: the addresses that really hold, not port 0 or nothing.

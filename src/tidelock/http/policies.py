@@ -29,6 +29,7 @@ from typing import Any, NamedTuple, Self
 from tidelock import config
 from tidelock.config import ConfigError, Problem, Settings, nearest
 from tidelock.config_file import read_pairs
+from tidelock.errors import TidelockError
 from tidelock.http.balance import BalanceSettings, EjectionSettings
 from tidelock.http.breaker import BreakerSettings
 from tidelock.http.hedging import HedgeSettings
@@ -182,7 +183,14 @@ class Policies:
         if isinstance(policy, Policies):
             return policy
         path = environment().get(VARIABLE) if policy is None else None
-        return cls.read(Path(path)) if path else cls(policy or Policy())
+        if not path:
+            return cls(policy or Policy())
+        try:
+            return cls.read(Path(path))
+        except TidelockError as error:  # say where the path came from: perhaps not from who reads this
+            error.where = f"{VARIABLE}={error.where}"
+            error.hint = error.hint or "mend the file, or unset the variable"
+            raise
 
     @classmethod
     def parse(cls, given: Mapping[str, str], *, where: str | None = None) -> Self:

@@ -11,7 +11,7 @@ import pytest
 from tests.support.node import fetch_request
 from tests.support.waiting import eventually_async
 from tidelock.broker import Broker, BrokerSettings
-from tidelock.broker.server import ACCEPTED_PER_TURN
+from tidelock.broker.server import ACCEPTED_PER_TURN, DataFolderError
 from tidelock.errors import ConflictError
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.metadata import MetadataRequest, MetadataResponse
@@ -159,5 +159,18 @@ def test_it_can_be_started_again_on_the_same_data(tmp_path: Path) -> None:
             found = {one.name for one in (await ask_metadata(broker.bootstrap)).topics}
             assert found == {f"t{n}" for n in range(number + 1)}
             await broker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_folder_that_the_disk_refuses_is_an_error_in_words(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("no folder", encoding="utf-8")
+
+    async def run() -> None:
+        broker = Broker(settings(tmp_path / "taken"))
+        with pytest.raises(DataFolderError, match="the data folder cannot be used: File exists") as caught:
+            await broker.start()
+        await broker.stop()
+        assert caught.value.where == str(tmp_path / "taken")
 
     asyncio.run(run())

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tidelock.config import ConfigError
+from tidelock.errors import TidelockError
 from tidelock.http.policies import GROUPS, Policies
 from tidelock.http.policy import Policy
 
@@ -143,3 +144,17 @@ def test_a_file_is_named_by_the_environment(tmp_path: Path, monkeypatch: pytest.
     monkeypatch.setenv("TIDELOCK_HTTP_CONFIG", str(path))
     assert Policies.of(None).for_service("order-service").call.timeout == 0.3
     assert Policies.of(Policy()).for_service("order-service") == Policy()  # what the program says wins
+
+
+@pytest.mark.parametrize("content", [None, "[tidelock.http.client.a.call]\ntimeot = 1\n"])
+def test_an_error_in_that_file_says_which_variable_named_it(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "calls.toml"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    monkeypatch.setenv("TIDELOCK_HTTP_CONFIG", str(path))
+    with pytest.raises(TidelockError) as caught:
+        Policies.of(None)
+    assert caught.value.where == f"TIDELOCK_HTTP_CONFIG={path}"
+    assert caught.value.hint

@@ -109,7 +109,13 @@ def pipeline(path: Path) -> Pipeline:
 
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        what, hint = (
+            f"cannot read the pipeline: {error.strerror}",
+            "name a readable .toml or .properties file",
+        )
+        raise ConnectorFileError(what, where=str(path), hint=hint) from error
+    except UnicodeDecodeError as error:
         raise ConnectorFileError(f"cannot read the pipeline: {error}", where=str(path)) from error
     except tomllib.TOMLDecodeError as error:
         raise ConnectorFileError(f"not valid TOML: {error}", where=str(path), hint=QUOTE) from error

@@ -34,7 +34,11 @@ from tidelock.cli.up.state import DEFAULT_DATA
 )
 @click.option("--memory", is_flag=True, help="Keep nothing: use a temporary folder and remove it at the end.")
 @click.option("--any-port", is_flag=True, help="Take free ports instead of the well-known ones.")
-@click.option("--port-base", type=click.IntRange(1, 65000), help="Take N, N+1, ... instead.")
+@click.option(
+    "--port-base",
+    type=click.IntRange(1, 65000),
+    help="Take other ports: the registry N, the broker N+1, Connect N+2.",
+)
 @click.option("--set", "assignments", multiple=True, metavar="PART.KEY=VALUE", help="A setting; repeatable.")
 @click.option(
     "--config",

@@ -236,7 +236,7 @@ class Supervisor:
             raise PartDiedError(
                 f"{running.part.name} {_ending(status)} before it was ready",
                 where=str(self._log_file(running)),
-                hint=f"tidelock logs {running.part.name}",
+                hint=f"tidelock logs {running.part.name} --data {self._log_file(running).parent.parent}",
             )
 
     def _bury(self, running: Running) -> None:
