@@ -5,7 +5,8 @@ raises comes out here, not as status 500. ASGI applications (FastAPI, Starlette,
 
 With a mapping of instances the whole client is at work: balancing, retries, breaker, deadlines. What an
 application raises is status 500 then, as a server makes of it. With `virtual_time` and `chaos` a bad day of
-a service passes in milliseconds, and the same way every time.
+a service passes in milliseconds, and the same way every time. A single application has these rules inside
+a `chaos` block, as its service's only instance.
 """
 
 from __future__ import annotations
@@ -23,13 +24,15 @@ from tidelock.http.declarative import api_of
 from tidelock.http.exchange import Failure, Outgoing, Reason, Request, Response
 from tidelock.http.flow import ServiceState
 from tidelock.http.policy import Policy
-from tidelock.http.source import StaticSource
 from tidelock.http.wire.idle import Address, Outcome
 from tidelock.runtime import Clock
 from tidelock.testing.requests import headers_of
 from tidelock.web import Message
 
 log = logging.getLogger(__name__)
+
+MEMORY = "memory"
+"""The id of a single application's instance, and its host."""
 
 T = TypeVar("T")
 
@@ -41,7 +44,7 @@ def connect(interface: type[T], app: Any, *, policy: Policy | None = None, seed:
         interface: a class decorated with `@api`.
         app: an ASGI or Flask application; its lifespan is not run. Or instance id -> application, for a
             service of several instances that are called by all the client's rules.
-        policy: the rules' settings, for a service of several instances.
+        policy: the rules' settings, for a service of several instances, and inside `chaos`.
         seed: decides which instance is asked, and how long pauses are.
 
     Raises:
@@ -50,20 +53,32 @@ def connect(interface: type[T], app: Any, *, policy: Policy | None = None, seed:
     service = api_of(interface).service
     if isinstance(app, Mapping):
         return InstancesClient(service, app, policy=policy, seed=seed).connect(interface)
-    return MemoryClient(app).connect(interface)
+    return MemoryClient(app, policy=policy, seed=seed).connect(interface)
 
 
 class MemoryClient(Client):
-    """A Client whose calls, whatever the service, end in one application; hooks and traces work as ever."""
+    """A Client whose calls, whatever the service, end in one application; hooks and traces work as ever.
 
-    def __init__(self, app: Any) -> None:
-        super().__init__(StaticSource({}))
+    As long as nothing else stands `around` them, no rule comes between: a call is one request. Inside
+    a `chaos` block the rules are at work, and the application is the only instance, `memory`.
+
+    Args:
+        app: the application.
+        policy: the rules' settings.
+        seed: decides what is left to chance.
+    """
+
+    def __init__(self, app: Any, *, policy: Policy | None = None, seed: int = 0) -> None:
+        super().__init__(_Everything(), policy=policy, rng=random.Random(seed))
         self._app = app
+        self.around = self._directly = lambda service, exchanger, clock: _Application(app, clock)
 
     async def _carried_out(
         self, service: ServiceState, request: Request, seconds: float | None, pinned: str | None
     ) -> Response:
-        return await _answered(self._app, request)
+        if self.around is self._directly:
+            return await _answered(self._app, request)
+        return await super()._carried_out(service, request, seconds, pinned)
 
 
 class InstancesClient(Client):
@@ -85,6 +100,17 @@ class InstancesClient(Client):
         self.around = lambda service, exchanger, clock: _Applications(by_address, clock)
 
 
+class _Everything:
+    """See Source: every service has the same instance."""
+
+    def __init__(self) -> None:
+        self._instances = (_instance(MEMORY, MEMORY),)
+
+    def instances(self, app: str) -> tuple[Instance, ...]:
+        """See Source."""
+        return self._instances
+
+
 class _OneService:
     """See Source."""
 
@@ -96,11 +122,11 @@ class _OneService:
         return self._instances if app.lower() == self._service else ()
 
 
-class _Applications:
-    """See Exchanger: addresses where applications answer."""
+class _Application:
+    """See Exchanger: one application at every address; what it raises comes out."""
 
-    def __init__(self, apps: Mapping[Address, Any], clock: Clock) -> None:
-        self._apps, self._now = apps, clock.monotonic
+    def __init__(self, app: Any, clock: Clock) -> None:
+        self._app, self._now = app, clock.monotonic
 
     async def exchange(
         self, address: Address, request: Outgoing, deadline: float, now: float, connect_timeout: float
@@ -109,14 +135,32 @@ class _Applications:
         limit = asyncio.timeout(max(deadline - now, 0.0))
         try:
             async with limit:
-                answer = await _answered(self._apps[address], _asked(request))
-        except Exception:  # what a server makes of it, whatever it is
-            if limit.expired():
-                return Failure(Reason.TIMEOUT, "no answer before the deadline", True, self._now())
-            log.warning("the application failed", exc_info=True)
-            answer = Response(500, [(b"content-type", b"text/plain")], b"Internal Server Error")
+                answer = await _answered(self._app, _asked(request))
+        except Exception:  # being cancelled, the application may raise whatever it likes
+            if not limit.expired():
+                raise
+            return Failure(Reason.TIMEOUT, "no answer before the deadline", True, self._now())
         answer.at = self._now()
         return answer
+
+
+class _Applications:
+    """See Exchanger: addresses where applications answer."""
+
+    def __init__(self, apps: Mapping[Address, Any], clock: Clock) -> None:
+        self._apps, self._clock = apps, clock
+
+    async def exchange(
+        self, address: Address, request: Outgoing, deadline: float, now: float, connect_timeout: float
+    ) -> Outcome:
+        """See Exchanger."""
+        one = _Application(self._apps[address], self._clock)
+        try:
+            return await one.exchange(address, request, deadline, now, connect_timeout)
+        except Exception:  # what a server makes of it, whatever it is
+            log.warning("the application failed", exc_info=True)
+            headers = [(b"content-type", b"text/plain")]
+            return Response(500, headers, b"Internal Server Error", self._clock.monotonic())
 
 
 def _instance(service: str, instance_id: str) -> Instance:

@@ -13,12 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.applications import Starlette
 
+from tests.support.frameworks import FRAMEWORKS, application
 from tidelock import http
 from tidelock.discovery.instance import Instance
 from tidelock.errors import UsageError
 from tidelock.http.around import BlockingExchanger
 from tidelock.http.exchange import Outgoing, Response
 from tidelock.http.hedging import HedgeSettings
+from tidelock.http.retry import RetrySettings
 from tidelock.http.wire.idle import Address, Outcome
 from tidelock.testing import chaos, connect, virtual_time
 from tidelock.testing.trouble import Chaos, distribution
@@ -136,6 +138,45 @@ def test_a_lost_answer_leaves_a_write_in_doubt_and_was_carried_out() -> None:
 
     asyncio.run(run())
     assert here.placed == 1
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_single_application_meets_trouble_as_its_service_s_only_instance(framework: str) -> None:
+    here = Here()
+    app = application(framework, here)
+
+    async def run() -> None:
+        orders = connect(Orders, app, policy=http.Policy(retry=RetrySettings(max_attempts=2)))
+        with chaos(orders, error=1.0) as trouble:
+            with pytest.raises(http.StatusError, match="503"):
+                await orders.get(1)
+            assert trouble.attempts == trouble.troubled == 2
+        with chaos(orders, lost=1.0), pytest.raises(http.InDoubt) as caught:
+            await orders.place(Order(1))
+        assert here.placed == 1
+        assert caught.value.instance is not None
+        with chaos(orders, refuse=["memory"]), pytest.raises(http.ConnectFailed):
+            await http.at(orders, caught.value.instance).get(1)
+        with chaos(orders, latency="1s"), http.deadline(0.01), pytest.raises(http.CallTimeout):
+            await orders.get(1)
+        with chaos(orders) as trouble:
+            assert await http.at(orders, "memory").get(1) == Order(1)
+            assert trouble.attempts == 1
+        assert await orders.get(1) == Order(1)
+
+    asyncio.run(run())
+
+
+def test_what_a_single_application_raises_comes_out_of_trouble_too() -> None:
+    async def run() -> None:
+        orders = connect(Orders, service()[0])
+        for around in (contextlib.nullcontext(), chaos(orders)):
+            with around, pytest.raises(RuntimeError, match="a defect"):
+                await orders.get(13)
+        with chaos(orders), http.deadline(0.01), pytest.raises(http.CallTimeout):
+            await orders.get(60_000)
+
+    asyncio.run(run())
 
 
 def test_a_late_answer_is_a_timeout_at_the_deadline() -> None:
