@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, cast
 
-from tidelock.client.errors import DamagedRecords, translated
+from tidelock.client.errors import translated
+from tidelock.client.incoming import Incoming
 from tidelock.client.library import load, make, somebody_listens, translating
 from tidelock.client.model import Message, TopicPartition
 from tidelock.client.settings import ClientSettings, settings_of
@@ -37,24 +38,6 @@ _DEFAULTS = {
     "topic.metadata.refresh.interval.ms": "5000",
 }
 _FORCED = {"enable.auto.commit": "false", "enable.auto.offset.store": "false", "enable.partition.eof": "true"}
-
-# Everything else mends itself: a broker comes back, a subscribed topic is created, a group is joined again.
-_FINAL = frozenset(
-    (
-        "TOPIC_AUTHORIZATION_FAILED",
-        "GROUP_AUTHORIZATION_FAILED",
-        "CLUSTER_AUTHORIZATION_FAILED",
-        "_AUTO_OFFSET_RESET",
-        "_AUTHENTICATION",
-        "_SSL",
-        "UNSUPPORTED_VERSION",
-        "FENCED_INSTANCE_ID",
-        "INVALID_GROUP_ID",
-    )
-)
-# librdkafka goes on behind a damaged batch, and for ever asks again for one that the broker cannot read.
-_DAMAGED = frozenset(("INVALID_MSG", "_BAD_MSG", "_BAD_COMPRESSION"))
-_UNKNOWN = frozenset(("UNKNOWN_TOPIC_OR_PART", "_UNKNOWN_TOPIC", "_UNKNOWN_PARTITION"))
 
 Partitions = Sequence[TopicPartition]
 
@@ -97,10 +80,17 @@ class Consumer:
         self._away_since: float | None = None
         self._is_subscribed = False
         self._known: set[TopicPartition] = set()
-        self.at_end: set[TopicPartition] = set()
+        self._incoming = Incoming(self.settings.bootstrap, self.group)
+
+    @property
+    def at_end(self) -> set[TopicPartition]:
         """Partitions whose end was reached with the last record read of them."""
-        self.trouble: str | None = None
-        """librdkafka's last complaint about the connection, None once records arrive again."""
+        return self._incoming.at_end
+
+    @property
+    def trouble(self) -> str | None:
+        """What librdkafka last complained of, None once records arrive again."""
+        return self._incoming.trouble
 
     def assign(self, offsets: Mapping[TopicPartition, int | None]) -> None:
         """Read these partitions from these offsets; None is where the group committed, or the beginning.
@@ -110,7 +100,7 @@ class Consumer:
         """
         self._check_known(offsets)
         stored = self._library.OFFSET_STORED if self.group else self._library.OFFSET_BEGINNING
-        self.at_end.clear()
+        self._incoming.forget_all()
         self._is_subscribed = False
         wanted = [
             self._library.TopicPartition(*partition, stored if offset is None else offset)
@@ -121,6 +111,7 @@ class Consumer:
 
     def unassign(self) -> None:
         """Read nothing."""
+        self._incoming.forget_all()
         self._consumer.unassign()
 
     def subscribe(
@@ -147,22 +138,25 @@ class Consumer:
     def poll(self, max_records: int = 1000, timeout: float = 1.0) -> list[Message]:
         """Return up to `max_records` records, those that come within `timeout` seconds.
 
+        Records that came before an error are returned, and the next call raises it. A damaged partition gives
+        no more records, and is told again whenever no other has any, until it is assigned anew, revoked, or
+        `seek` leads past the damage (Java: KafkaConsumer.poll).
+
         Raises:
             BrokerUnreachable: away for longer than `patience`.
+            DamagedRecords: what comes next in a partition cannot be read.
             TidelockError: the consumer cannot go on; see tidelock.client.errors.
         """
+        self._incoming.raise_untold()
         with translating(self.settings.bootstrap):
             messages = self._consumer.consume(max_records, timeout)
-        records = [message for message in messages if message.error() is None or self._is_record(message)]
+        records = self._incoming.sort(messages, is_subscribed=self._is_subscribed)
         if records:
-            self.trouble = self._away_since = None
-            if self.at_end:
-                self.at_end -= {TopicPartition(one.topic(), one.partition()) for one in records}
-                self.at_end |= self._ends_among(messages)
+            self._away_since = None
         elif self._away_since is not None and self._clock.monotonic() - self._away_since > self._patience:
             somebody_listens(self.settings.bootstrap)
             self._away_since = self._clock.monotonic()
-        return cast("list[Message]", records)
+        return records
 
     def begin_offsets(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
         """Return the offset of the first record that is kept."""
@@ -243,7 +237,7 @@ class Consumer:
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Go on at another offset."""
-        self.at_end.discard(partition)
+        self._incoming.forget([partition])
         with translating(str(partition)):
             self._consumer.seek(self._library.TopicPartition(*partition, offset))
 
@@ -274,47 +268,21 @@ class Consumer:
             found = self._consumer.get_watermark_offsets(asked, timeout=ANSWER_WITHIN, cached=False)
         return cast("tuple[int, int]", found)
 
-    def _is_record(self, message: Any) -> bool:
-        """Always False: what came instead of a record is noted, or raised when there is no going on."""
-        error = message.error()
-        name = error.name()
-        if name == "_PARTITION_EOF":
-            self.at_end.add(TopicPartition(message.topic(), message.partition()))
-        elif name in _DAMAGED:
-            raise DamagedRecords(
-                f"the records from offset {message.offset()} on are damaged: {error.str()}",
-                where=f"{message.topic()}-{message.partition()}",
-                hint="restore them on the broker, or move the stopped group past them: "
-                f"kafka-consumer-groups --group {self.group or 'GROUP'} --reset-offsets"
-                f" --topic {message.topic()}:{message.partition()} --to-offset BEHIND_THEM --execute",
-            )
-        elif error.fatal() or name in _FINAL or (name in _UNKNOWN and not self._is_subscribed):
-            place = f"topic {message.topic()}" if message.topic() else self.settings.bootstrap
-            raise translated(error, place)
-        else:
-            self.trouble = error.str()
-        return False
-
-    def _ends_among(self, messages: Iterable[Any]) -> set[TopicPartition]:
-        """Partitions whose end came behind their last record in this batch."""
-        last: dict[TopicPartition, bool] = {}
-        for message in messages:
-            last[TopicPartition(message.topic(), message.partition())] = message.error() is not None
-        return {partition for partition, ended in last.items() if ended}
-
     def _assigned(self, given: Any, then: Callable[[Partitions], None] | None) -> None:
-        self.at_end.clear()
+        partitions = [TopicPartition(one.topic, one.partition) for one in given]
+        self._incoming.at_end.clear()
+        self._incoming.forget(partitions)  # with a cooperative assignor the others go on, damaged or not
         if then is not None:
-            then([TopicPartition(one.topic, one.partition) for one in given])
+            then(partitions)
 
     def _revoked(self, given: Any, lost: bool, then: Callable[[Partitions, bool], None] | None) -> None:
         partitions = [TopicPartition(one.topic, one.partition) for one in given]
-        self.at_end -= set(partitions)
+        self._incoming.forget(partitions)
         if then is not None:
             then(partitions, lost)
 
     def _note(self, error: Any) -> None:
-        self.trouble = str(error.str())
+        self._incoming.trouble = str(error.str())
         if error.code() == self._library.KafkaError._ALL_BROKERS_DOWN and self._away_since is None:
             self._away_since = self._clock.monotonic()
 
