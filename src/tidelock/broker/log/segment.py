@@ -165,6 +165,7 @@ class Segment:
         self._max_timestamp_offset = self.base_offset
         self._unindexed = 0
         self._indexed = self._timed = True
+        self._damage = None
 
     def write_indexes(self) -> list[str]:
         """Write both index files; returns their paths, which are not durable yet."""
@@ -220,7 +221,11 @@ class Segment:
 
     @property
     def max_timestamp(self) -> tuple[int, int]:
-        """(Greatest record timestamp, last offset of its batch); (-1, base offset) when there is none."""
+        """(Greatest record timestamp, last offset of its batch); (-1, base offset) when there is none.
+
+        Raises:
+            OSError, CorruptLog: it cannot be told; the segment must not be taken for an old one.
+        """
         if not self._timed:
             self._load_max_timestamp()
         return self._max_timestamp, self._max_timestamp_offset
@@ -251,8 +256,6 @@ class Segment:
         try:
             return self._read(offset, max_bytes, limit)
         except CorruptLog:
-            if self._damage is not None:  # to find that out takes long
-                raise self._damage.with_traceback(None) from None
             self.rebuild()  # an index that lies; the log itself is the truth
             return self._read(offset, max_bytes, limit)
 
@@ -315,24 +318,33 @@ class Segment:
         return self._files.read(self.path, position, header[1] + LENGTH_OVERHEAD)
 
     def rebuild(self) -> None:
-        """Build both indexes again from the log.
+        """Build both indexes again from the log. What interrupts that leaves the segment as it was.
 
         Raises:
+            OSError: the disk; to be tried again.
             CorruptLog: the log itself has bad bytes. Indexes that were there stay: they lead past the damage.
+                Where none were, those of the part before it are taken, and how new the segment is stays open.
         """
-        size, was_indexed = self.size, self._indexed
-        kept = self._index, self._time_index, self._max_timestamp, self._max_timestamp_offset, self._unindexed
-        self.reset()
-        scan = Scan(self._files, self.path, size, self.base_offset, gaps=True)
+        if self._damage is not None and self._indexed:  # to find that out again takes long
+            raise self._damage.with_traceback(None) from None
+        built = Segment(self._files, self.folder, self.base_offset, self._interval, self._suffix)
+        scan = Scan(self._files, self.path, self.size, self.base_offset, gaps=True)
         for _, header in scan:
-            self.account(header[1] + LENGTH_OVERHEAD, header[0] + header[6], header[8])
-        self.size = size
+            built.account(header[1] + LENGTH_OVERHEAD, header[0] + header[6], header[8])
         if scan.problem:
             self._damage = CorruptLog(scan.problem, path=self.path, position=scan.position)
-            if was_indexed:
-                self._index, self._time_index = kept[:2]
-                self._max_timestamp, self._max_timestamp_offset, self._unindexed = kept[2:]
+            if not self._indexed:
+                self._take_indexes(built)
             raise self._damage
+        self._take_indexes(built)
+        self._max_timestamp, self._max_timestamp_offset = built.max_timestamp
+        self._unindexed = built._unindexed
+        self._timed = True
+
+    def _take_indexes(self, built: Segment) -> None:
+        self._index, self._time_index = built._index, built._time_index
+        self._starts.clear()
+        self._indexed = True
 
     def _read(self, offset: int, max_bytes: int, limit: int | None) -> bytes | memoryview:
         start = self.locate(offset)
