@@ -109,13 +109,17 @@ def _runner() -> asyncio.Runner:
 
 
 class _Runner:
-    """A thread's event loop; closed when the thread ends and its locals go."""
+    """A thread's event loop; closed when the thread ends and its locals go.
+
+    When the process ends while the thread is still at work, the loop runs, and goes as it is.
+    """
 
     def __init__(self) -> None:
         self.runner = asyncio.Runner()
 
     def __del__(self) -> None:
-        self.runner.close()
+        if not self.runner.get_loop().is_running():
+            self.runner.close()
 
 
 def _written(answer: Any) -> Any:
