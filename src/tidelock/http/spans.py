@@ -258,6 +258,48 @@ def _caller(header: Callable[[str], list[str]]) -> Context:
     return W3CBaggagePropagator().extract(carrier, context)
 
 
+class _Instrumentation:
+    """What `instrument` was told, of the whole process; of several at once the latest records.
+
+    Invariant: when all have ended, in whatever order, calls and requests are reported as before the first.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._all: list[Instruments] = []
+        self._made, self._begun = REPORTING.make, SERVING.begin
+
+    def add(self, instruments: Instruments) -> None:
+        """Record with these from now on."""
+        with self._lock:
+            if not self._all:
+                self._made, self._begun = REPORTING.make, SERVING.begin
+            self._all.append(instruments)
+            self._apply()
+
+    def remove(self, instruments: Instruments) -> None:
+        """Record no more with these; safe to call more than once."""
+        with self._lock:
+            if instruments in self._all:
+                self._all.remove(instruments)
+                self._apply()
+
+    def _apply(self) -> None:
+        if not self._all:
+            REPORTING.make, SERVING.begin = self._made, self._begun
+            return
+        latest = self._all[-1]
+
+        def reported(service: ServiceState, request: Request, started: float, may_look_again: bool) -> Report:
+            return SpanReport(latest, service, request, started, may_look_again)
+
+        REPORTING.make = reported
+        SERVING.begin = lambda operation, header: _ServedSpan(latest.tracer, operation, header)
+
+
+_instrumentation = _Instrumentation()
+
+
 def instrument(
     tracer_provider: otel.TracerProvider | None = None, meter_provider: MeterProvider | None = None
 ) -> Callable[[], None]:
@@ -268,23 +310,17 @@ def instrument(
         meter_provider: whose metrics; the global one when None.
 
     Returns:
-        The function that ends it.
+        The function that ends it. Of several at once the latest records spans and attempts.
 
     Raises:
         UsageError: on import, when the extra `otel` is not installed.
     """
     instruments = Instruments(tracer_provider, meter_provider)
-    made, begun = REPORTING.make, SERVING.begin
-
-    def reported(service: ServiceState, request: Request, started: float, may_look_again: bool) -> Report:
-        return SpanReport(instruments, service, request, started, may_look_again)
-
-    REPORTING.make = reported
-    SERVING.begin = lambda operation, header: _ServedSpan(instruments.tracer, operation, header)
+    _instrumentation.add(instruments)
     unsubscribe = observe.subscribe(Ejected, instruments.ejected)
 
     def end() -> None:
-        REPORTING.make, SERVING.begin = made, begun
+        _instrumentation.remove(instruments)
         unsubscribe()
 
     return end

@@ -21,6 +21,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from tests.support.frameworks import FRAMEWORKS, application
 from tidelock import http
+from tidelock.http.answering import SERVING
 from tidelock.http.around import BlockingExchanger
 from tidelock.http.exchange import Failure, Outgoing, Reason, Response
 from tidelock.http.hedging import HedgeSettings
@@ -306,8 +307,27 @@ def test_nothing_of_it_is_loaded_or_left_without_it(recorded: Recorded) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, timeout=100, check=False
     )
     assert done.returncode == 0, done.stderr
-    made = REPORTING.make
-    end = http.instrument(recorded.tracer_provider)
-    assert REPORTING.make is not made
-    end()
-    assert REPORTING.make is made
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2), (2, 1, 0), (1, 0, 2), (1, 2, 0)])
+def test_whichever_of_several_ends_first_none_is_left_and_the_latest_records(order: tuple[int, ...]) -> None:
+    plain = (REPORTING.make, SERVING.begin)
+    exporters = [InMemorySpanExporter() for _ in order]
+
+    async def run() -> list[int]:
+        await connect(Orders, {"i-1": application("starlette", Here())}).get(0)
+        return [len(exporter.get_finished_spans()) for exporter in exporters]
+
+    ends = []
+    for exporter in exporters:
+        tracers = TracerProvider()
+        tracers.add_span_processor(SimpleSpanProcessor(exporter))
+        ends.append(http.instrument(tracers))
+    expected, left = [0, 0, 0], [0, 1, 2]
+    for index in order:
+        expected[left[-1]] += 3  # the call, its attempt, the service's work
+        assert asyncio.run(run()) == expected
+        ends[index]()
+        ends[index]()
+        left.remove(index)
+    assert (REPORTING.make, SERVING.begin) == plain
