@@ -47,6 +47,9 @@ class OutgoingBatch:
         partition: of all of them.
         timestamps: one per record, or None where all are now.
         headers: one sequence per record, or None where no record has any.
+
+    Raises:
+        ValueError: a column has not one entry per record.
     """
 
     values: Sequence[bytes | None]
@@ -55,20 +58,26 @@ class OutgoingBatch:
     timestamps: Sequence[int | None] | None = None
     headers: Sequence[Sequence[Header]] | None = None
 
+    def __post_init__(self) -> None:
+        for name, column in (("keys", self.keys), ("timestamps", self.timestamps), ("headers", self.headers)):
+            if column is not None and len(column) != len(self.values):
+                raise ValueError(f"{len(column)} {name} for {len(self.values)} values")
+
     def __len__(self) -> int:
         return len(self.values)
 
     def __iter__(self) -> Iterator[Outgoing]:
         count = len(self.values)
-        keys = self.keys or [None] * count
-        headers = self.headers or [()] * count
-        timestamps = self.timestamps or [None] * count
+        keys = [None] * count if self.keys is None else self.keys
+        headers = [()] * count if self.headers is None else self.headers
+        timestamps = [None] * count if self.timestamps is None else self.timestamps
         for key, value, header, timestamp in zip(keys, self.values, headers, timestamps, strict=True):
             yield Outgoing(key, value, header, self.partition, timestamp)
 
-    def bytes(self) -> int:
+    def size_bytes(self) -> int:
         """Return the size of keys and values."""
-        return sum(len(one) for column in (self.keys or (), self.values) for one in column if one is not None)
+        keys = () if self.keys is None else self.keys
+        return sum(len(one) for column in (keys, self.values) for one in column if one is not None)
 
 
 class Message(Protocol):

@@ -33,6 +33,16 @@ _DEFAULTS = {
 _ANY = -1
 
 
+class _Going:
+    """How many records of a batch nobody has reported yet, and how many librdkafka has not taken yet."""
+
+    __slots__ = ("failed", "left", "unqueued")
+
+    def __init__(self, count: int) -> None:
+        self.left = self.unqueued = count
+        self.failed = False
+
+
 class Producer:
     """A Kafka producer.
 
@@ -63,7 +73,8 @@ class Producer:
         self._producer = make(self._library.Producer, self.settings, properties)
         largest = int(properties.get("queue.buffering.max.kbytes", 1 << 20)) << 10
         self._many_bytes = min(MANY_BYTES, largest // 2)
-        self._bytes_under_way = 0
+        self.bytes_under_way = 0
+        """Keys and values of `send_many` that are not settled yet; a batch leaves with its last record."""
         self._failure: TidelockError | None = None
         self.trouble: str | None = None
         """librdkafka's last complaint about the connection, None once records arrive again."""
@@ -94,32 +105,55 @@ class Producer:
         Args:
             topic: see `send`.
             batch: one without headers and timestamps is fastest.
-            on_delivered: called once, from this class's methods, when the broker has every record.
+            on_delivered: called once, from this class's methods, when the broker has every record; of a
+                batch without records at once.
 
         Raises:
             TidelockError: see `send`; records before and after the one in question may have gone.
         """
-        size, left, failed = batch.bytes(), len(batch), False
-        self._bytes_under_way += size
+        if not len(batch):
+            self._raise_failure()
+            if on_delivered is not None:
+                on_delivered()
+            return
+        going = _Going(len(batch))
+        size = batch.size_bytes()
+        self.bytes_under_way += size
 
         def report(error: Any, message: Any) -> None:
-            nonlocal left, failed
-            left -= 1
+            going.left -= 1
             if error is not None:
-                failed = True
+                going.failed = True
                 self._report(error, message)
-            if not left:
-                self._bytes_under_way -= size
-                if not failed:
-                    self.trouble = None
-                    if on_delivered is not None:
-                        on_delivered()
+            if not going.left:
+                self._settled(size, going, on_delivered)
 
-        if batch.headers or batch.timestamps or self._bytes_under_way > self._many_bytes:
-            for record in batch:
-                self._put(topic, record, report)
-        else:
-            self._put_many(topic, batch, report)
+        try:
+            self._put_all(topic, batch, report, going)
+        except BaseException:
+            going.failed = True
+            going.left -= going.unqueued  # nobody will report those
+            if not going.left:
+                self._settled(size, going, on_delivered)
+            raise
+
+    def _settled(self, size: int, going: _Going, on_delivered: Callable[[], None] | None) -> None:
+        self.bytes_under_way -= size
+        if not going.failed:
+            self.trouble = None
+            if on_delivered is not None:
+                on_delivered()
+
+    def _put_all(
+        self, topic: str, batch: OutgoingBatch, report: Callable[[Any, Any], None], going: _Going
+    ) -> None:
+        is_plain = batch.headers is None and batch.timestamps is None
+        if is_plain and self.bytes_under_way <= self._many_bytes:
+            self._put_many(topic, batch, report, going)
+            return
+        for record in batch:
+            self._put(topic, record, report)
+            going.unqueued -= 1
 
     def _put(self, topic: str, record: Outgoing, report: Callable[[Any, Any], None]) -> None:
         extra: dict[str, Any] = {} if record.timestamp is None else {"timestamp": record.timestamp}
@@ -138,7 +172,9 @@ class Producer:
             except self._library.KafkaException as error:
                 raise translated(error.args[0], f"topic {topic}") from None
 
-    def _put_many(self, topic: str, batch: OutgoingBatch, report: Callable[[Any, Any], None]) -> None:
+    def _put_many(
+        self, topic: str, batch: OutgoingBatch, report: Callable[[Any, Any], None], going: _Going
+    ) -> None:
         partition = _ANY if batch.partition is None else batch.partition
         waiting: list[dict[str, Any]] = (
             [{"value": value} for value in batch.values]
@@ -149,6 +185,7 @@ class Producer:
         while waiting:
             self._raise_failure()
             queued = self._producer.produce_batch(topic, waiting, partition, report)
+            going.unqueued -= queued
             waiting = self._refused(topic, waiting, queued)
             if waiting:
                 deadline = deadline or self._clock.monotonic() + MAX_BLOCK

@@ -107,6 +107,25 @@ def test_a_record_of_a_batch_that_is_too_large_is_told_and_the_batch_is_not_done
         producer.send_many(topic, OutgoingBatch([b"a", b"x" * 3000, b"b"]), lambda: done.append(True))
     producer.flush()
     assert done == []
+    assert producer.bytes_under_way == 0
+    with pytest.raises(MessageTooLarge, match=topic):
+        producer.send_many(topic, OutgoingBatch([b"x" * 3000]))
+    assert producer.bytes_under_way == 0
+    one_by_one = OutgoingBatch([b"a", b"x" * 3000, b"b"], timestamps=[1, 2, 3])
+    with pytest.raises(MessageTooLarge, match=topic):
+        producer.send_many(topic, one_by_one, lambda: done.append(True))
+    producer.flush()
+    assert done == []
+    assert producer.bytes_under_way == 0
+
+
+def test_a_batch_without_records_is_done_at_once(bootstrap: str, unique: Unique) -> None:
+    done: list[bool] = []
+    producer = Producer(bootstrap)
+    producer.send_many(unique("empty"), OutgoingBatch([]), lambda: done.append(True))
+    producer.send_many(unique("empty"), OutgoingBatch([]))
+    assert done == [True]
+    assert producer.bytes_under_way == 0
 
 
 def test_keys_are_placed_as_java_places_them(bootstrap: str, unique: Unique) -> None:
