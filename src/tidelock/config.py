@@ -77,11 +77,18 @@ class Key:
     choices: tuple[str, ...] = ()
     check: Callable[[Any], str | None] | None = None
     group: str | None = None
+    synonym: str | None = None
 
     @property
     def required(self) -> bool:
         """Whether a value must be given."""
         return self.default is NO_DEFAULT
+
+    def given_as(self, given: Mapping[str, object]) -> str:
+        """Return the name under which a configuration gives the key, its own before its synonym."""
+        if self.synonym is None or self.name in given or self.synonym not in given:
+            return self.name
+        return self.synonym
 
     @property
     def java_type(self) -> str:
@@ -135,10 +142,11 @@ def key(
         default: a typed value; without it the key is required.
         name: the Java key when it is not the attribute with dots.
         importance: ConfigDef importance.
-        **rules: `at_least`, `at_most` (numbers), `choices` (allowed texts), `group`, and
+        **rules: `at_least`, `at_most` (numbers), `choices` (allowed texts), `group`,
+            `synonym` (another name of the key, read where the key itself is absent), and
             `check` (a function of the parsed value that returns what is wrong, or None).
     """
-    unknown = set(rules) - {"at_least", "at_most", "choices", "check", "group"}
+    unknown = set(rules) - {"at_least", "at_most", "choices", "check", "group", "synonym"}
     if unknown:
         raise TypeError(f"key() does not know {sorted(unknown)}")
     metadata = {"key": {"doc": doc, "name": name, "importance": importance, **rules}}
@@ -195,17 +203,20 @@ class Settings:
         problems: list[Problem] = []
         known = {item.name: item for item in cls.describe()}
         for item in known.values():
-            if item.name in given:
-                value, why = parse_value(item, given[item.name])
+            name = item.given_as(given)
+            if name in given:
+                value, why = parse_value(item, given[name])
                 if why is None:
                     values[item.attribute] = value
                 else:
-                    shown = "[hidden]" if item.java_type == "PASSWORD" else given[item.name]
-                    problems.append(Problem(item.name, shown, why))
+                    shown = "[hidden]" if item.java_type == "PASSWORD" else given[name]
+                    problems.append(Problem(name, shown, why))
             elif item.required:
                 problems.append(Problem(item.name, None, "is required and has no default"))
         if strict:
-            problems += cls._unknown([name for name in given if name not in known], given, known)
+            synonyms = {item.synonym for item in known.values()}
+            strange = [name for name in given if name not in known and name not in synonyms]
+            problems += cls._unknown(strange, given, known)
         return values, problems
 
     @classmethod

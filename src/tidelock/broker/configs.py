@@ -41,7 +41,8 @@ _SEGMENT_SIZES = ("segment.bytes", "log.segment.bytes")
 _CODECS = {"uncompressed": 0, "gzip": 1, "snappy": 2, "lz4": 3, "zstd": 4}
 # Whole numbers are INT unless they are times or do not fit; lists of one are strings here.
 _KAFKAS_TYPES = {
-    **dict.fromkeys(("listeners", "advertised.listeners", "log.dirs"), "LIST"),
+    **dict.fromkeys(("listeners", "advertised.listeners", "controller.listener.names"), "LIST"),
+    "log.dirs": "LIST",
     **dict.fromkeys(("log.retention.bytes", "log.local.retention.bytes"), "LONG"),
     **dict.fromkeys(("retention.bytes", "local.retention.bytes", "log.cleaner.dedupe.buffer.size"), "LONG"),
     **dict.fromkeys(("group.initial.rebalance.delay.ms", "producer.id.expiration.ms"), "INT"),

@@ -22,12 +22,13 @@ from pathlib import Path
 from tidelock.broker.connection import SHARED_BYTES, Connection
 from tidelock.broker.disk import FolderLock, RealFiles
 from tidelock.broker.instant import Instant
+from tidelock.broker.listeners import Listener, told
 from tidelock.broker.log import Cleaning, FlushJob
 from tidelock.broker.node import Node
 from tidelock.broker.settings import BrokerSettings
 from tidelock.errors import TidelockError, UsageError
 from tidelock.protocol.error_codes import KafkaStorageError
-from tidelock.runtime import Clock, SystemClock, bind_loopback
+from tidelock.runtime import LOOPBACK, Clock, SystemClock, bind_loopback
 
 log = logging.getLogger(__name__)
 
@@ -107,8 +108,8 @@ class Broker:
             TidelockError: what is in the data folder cannot be read.
         """
         folder = Path(self.settings.log_dirs)
-        host, port = _address(self.settings.listeners, "listeners")
-        self._sock = sock = self._sock or bind_loopback(port, host=host, what="broker")
+        ours, *others = _listeners(self.settings)
+        self._sock = sock = self._sock or bind_loopback(ours.port, host=ours.host or LOOPBACK, what="broker")
         try:
             self._lock = FolderLock(folder)
             self._files = RealFiles(folder)
@@ -120,7 +121,7 @@ class Broker:
                 hint=f"look at its disk and its owner: df {folder}; ls -ld {folder}",
             ) from error
         self._is_open = True
-        self.node.state.endpoint = self._endpoint = self._advertised(sock)
+        self.node.state.endpoint = self._endpoint = _told(self.settings, sock)
         # What DescribeConfigs tells: the addresses that really hold, not port 0 or nothing.
         listened = "PLAINTEXT://{}:{}".format(*sock.getsockname())
         self.node.state.settings = dataclasses.replace(
@@ -137,6 +138,8 @@ class Broker:
         sock.listen(BACKLOG)  # asyncio takes its argument for both
         self._schedule()
         self._report()
+        for one in others:
+            log.warning("listener %s is not served, only %s is", one.name, ours.name)
         log.info("broker started", extra={"bootstrap": self.bootstrap, "folder": self.settings.log_dirs})
 
     def _report(self) -> None:
@@ -149,16 +152,6 @@ class Broker:
 
         for (topic, index), folder in report.strays.items():
             log.warning("partition %s-%d belongs to no topic: it is kept in %s", topic, index, folder)
-
-    def _advertised(self, sock: socket.socket) -> tuple[str, int]:
-        if self.settings.advertised_listeners:
-            host, port = _address(self.settings.advertised_listeners, "advertised.listeners")
-            return host, port or sock.getsockname()[1]
-        named, _ = _address(self.settings.listeners, "listeners")
-        host, port = sock.getsockname()[:2]
-        if named == "localhost" and host in ("127.0.0.1", "::1"):
-            return named, port
-        return ("127.0.0.1" if host == "0.0.0.0" else host), port
 
     async def stop(self) -> None:
         """Finish what is in flight, make it durable and leave; safe to call after a failed start."""
@@ -335,14 +328,27 @@ class Broker:
         )
 
 
-def _address(text: str, key: str) -> tuple[str, int]:
-    """Split `PLAINTEXT://host:port`, of several listeners the first of that name, no controller."""
-    listeners = [one.strip() for one in text.split(",")]
-    chosen = next((one for one in listeners if one.upper().startswith("PLAINTEXT://")), listeners[0])
-    name, _, place = chosen.rpartition("://")
-    if name.upper() in ("SSL", "SASL_SSL", "SASL_PLAINTEXT"):
-        raise UsageError(f"{key}={text!r}: this broker has no TLS and no SASL, only PLAINTEXT://HOST:PORT")
-    host, colon, port = place.rpartition(":")
-    if not colon or not port.isdigit():
-        raise UsageError(f"{key}={text!r} is not PLAINTEXT://HOST:PORT")
-    return host.strip("[]") or "127.0.0.1", int(port)
+def _listeners(settings: BrokerSettings) -> list[Listener]:
+    """Return the listeners for clients, ours first; settings that were parsed always have one."""
+    try:
+        return settings.client_listeners()
+    except ValueError as error:
+        raise UsageError(f"listeners: {error}") from None
+
+
+def _told(settings: BrokerSettings, sock: socket.socket) -> tuple[str, int]:
+    """What clients are told: `advertised.listeners`, else the address that is listened on.
+
+    A port that both keys name is no forwarded one: where the socket has another, that is the one to tell.
+    """
+    ours = _listeners(settings)[0]
+    host, port = sock.getsockname()[:2]
+    if settings.advertised_listeners:
+        try:
+            entry = told(settings.advertised_listeners, ours.name)
+        except ValueError as error:
+            raise UsageError(f"advertised.listeners: {error}") from None
+        return entry.host or LOOPBACK, port if entry.port in (0, ours.port) else entry.port
+    if ours.host == "localhost" and host in (LOOPBACK, "::1"):
+        return ours.host, port
+    return (LOOPBACK if host == "0.0.0.0" else host), port

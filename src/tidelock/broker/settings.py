@@ -4,8 +4,8 @@ Defaults are Kafka's unless an embedded broker needs others.
 `BrokerSettings` is what the process starts with; `TopicSettings` is what one topic may override. The table
 `BROKER_SYNONYMS` says which broker key a topic key falls back to, and feeds DescribeConfigs. Keys that
 Kafka has and this broker does not act on yet are still known, validated, stored and described: clients read
-them. Imports only tidelock.config. Departures from Kafka's defaults: num.partitions 4, log.segment.bytes 64
-MiB (fast recovery), group.initial.rebalance.delay.ms 0, offsets.topic.num.partitions 1.
+them. Imports tidelock.config and the rules of listeners. Departures from Kafka's defaults: num.partitions 4,
+log.segment.bytes 64 MiB (fast recovery), group.initial.rebalance.delay.ms 0, offsets.topic.num.partitions 1.
 
 Source: Kafka `AbstractKafkaConfig`, `TopicConfig`, `LogConfig`.
 """
@@ -13,9 +13,11 @@ Source: Kafka `AbstractKafkaConfig`, `TopicConfig`, `LogConfig`.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
-from tidelock.config import Importance, Settings, key
+from tidelock.broker import listeners as rules
+from tidelock.config import Importance, Problem, Settings, key
 
 HIGH, LOW = Importance.HIGH, Importance.LOW
 LONG_MAX = (1 << 63) - 1
@@ -42,10 +44,18 @@ def _gzip_level(value: int) -> str | None:
     return None if value == -1 or 1 <= value <= 9 else f"{value} is neither -1 nor 1 to 9"
 
 
+def _one_folder(value: str) -> str | None:
+    if not value:
+        return "names no folder"
+    return f"{value!r} are several folders: this broker has one" if "," in value else None
+
+
 class BrokerSettings(Settings):
     """What a broker starts with (`server.properties`)."""
 
-    node_id: int = key(default=1, at_least=0, importance=HIGH, doc="The broker's id.")
+    node_id: int = key(
+        default=1, at_least=0, synonym="broker.id", importance=HIGH, doc="The broker's id; also broker.id."
+    )
     listeners: str = key(
         default="PLAINTEXT://127.0.0.1:9092", importance=HIGH, doc="Where to listen; port 0 picks a free one."
     )
@@ -54,7 +64,24 @@ class BrokerSettings(Settings):
         importance=HIGH,
         doc="The address that clients are told; default is the one listened on.",
     )
-    log_dirs: str = key(default=".tidelock/broker", importance=HIGH, doc="The data folder.")
+    listener_security_protocol_map: str = key(
+        default=rules.DEFAULT_MAP,
+        check=rules.problem_of_map,
+        doc="The protocol of each listener's name; PLAINTEXT is the only one here.",
+    )
+    controller_listener_names: str | None = key(
+        default=None, importance=HIGH, doc="Listeners that are not for clients; default is CONTROLLER."
+    )
+    security_inter_broker_protocol: str = key(
+        default=rules.PLAINTEXT, check=rules.problem_of_protocol, doc="PLAINTEXT, nothing else."
+    )
+    log_dirs: str = key(
+        default=".tidelock/broker",
+        check=_one_folder,
+        synonym="log.dir",
+        importance=HIGH,
+        doc="The data folder, one; also log.dir.",
+    )
     tidelock_flush_policy: str = key(
         default="os",
         choices=("os", "group", "interval"),
@@ -185,6 +212,41 @@ class BrokerSettings(Settings):
     )
 
     @classmethod
+    def examine(
+        cls, given: Mapping[str, object], *, strict: bool = True
+    ) -> tuple[dict[str, Any], list[Problem]]:
+        """See Settings; keys that have to agree with one another are compared."""
+        values, problems = super().examine(given, strict=strict)
+        return values, [*problems, *cls._disagreements(given, values)]
+
+    @classmethod
+    def _disagreements(cls, given: Mapping[str, object], values: Mapping[str, Any]) -> Iterator[Problem]:
+        if "node.id" in given and str(given.get("broker.id", values.get("node_id"))).strip() != str(
+            values.get("node_id")
+        ):
+            yield Problem("broker.id", given["broker.id"], "must be the same as node.id")
+        told = values.get("advertised_listeners")
+        try:
+            served = cls(**values).client_listeners()[0]
+        except ValueError as error:
+            yield Problem("listeners", values.get("listeners", cls.listeners), str(error))
+            return
+        try:
+            if told:
+                rules.told(told, served.name)
+        except ValueError as error:
+            yield Problem("advertised.listeners", told, str(error))
+
+    def client_listeners(self) -> list[rules.Listener]:
+        """Return the listeners for clients; the first is served.
+
+        Raises:
+            ValueError: see `listeners.clients`.
+        """
+        protocols = rules.protocols_of(self.listener_security_protocol_map)
+        return rules.clients(self.listeners, protocols, rules.names_of(self.controller_listener_names))
+
+    @classmethod
     def refusal(cls, name: str) -> str | None:
         """See Settings; keys that Kafka has and this broker does not use are taken."""
         from tidelock.broker.unused_keys import what_is_wrong  # most starts have no such key
@@ -194,7 +256,7 @@ class BrokerSettings(Settings):
     @classmethod
     def without_effect(cls, given: Iterable[str]) -> list[str]:
         """Return the names among `given` that are taken and change nothing, sorted."""
-        known = {key.name for key in cls.describe()}
+        known = {name for key in cls.describe() for name in (key.name, key.synonym)}
         return sorted(name for name in given if name not in known)
 
 

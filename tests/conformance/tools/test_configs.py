@@ -18,6 +18,8 @@ from tidelock.protocol.messages.describe_configs import DescribeConfigsRequest, 
 KAFKAS = json.loads(CONFIGS.read_text(encoding="utf-8"))
 PLACES = {
     "advertised.listeners",
+    "controller.listener.names",
+    "listener.security.protocol.map",
     "listeners",
     "log.dirs",
     "node.id",
@@ -38,6 +40,7 @@ LIKE_A_CLUSTER = {"min.insync.replicas"}
 ENGINE = {"log.cleaner.dedupe.buffer.size"}
 """Set by the one who recorded."""
 READ_ONCE = {
+    "listener.security.protocol.map",
     "listeners",
     "log.cleaner.backoff.ms",
     "log.cleaner.dedupe.buffer.size",

@@ -7,11 +7,9 @@ import json
 import pytest
 
 from tests.conformance.tools.record import CONFIGS
-from tidelock.broker.server import _address
 from tidelock.broker.settings import BrokerSettings
 from tidelock.broker.unused_keys import SECURITY, UNUSED
 from tidelock.config import ConfigError
-from tidelock.errors import UsageError
 
 STOCK = {
     "process.roles": "broker,controller",
@@ -52,7 +50,7 @@ def test_a_stock_file_is_taken() -> None:
 def test_every_key_that_kafka_describes_is_known_one_way_or_the_other() -> None:
     described = json.loads(CONFIGS.read_text(encoding="utf-8"))["broker"]
     refused = {name for name in described if BrokerSettings.refusal(name) is not None}
-    known = {key.name for key in BrokerSettings.describe()}
+    known = {name for key in BrokerSettings.describe() for name in (key.name, key.synonym)}
     assert {name for name in refused - known if not name.startswith(SECURITY)} == set()
     assert not UNUSED & known
 
@@ -75,8 +73,32 @@ def test_what_is_refused(key: str, why: str) -> None:
         assert refused.value.problems[0].value == "[hidden]"
 
 
-def test_of_several_listeners_ours_is_the_plaintext_one() -> None:
-    assert _address("CONTROLLER://:9093, PLAINTEXT://:9092", "listeners") == ("127.0.0.1", 9092)
-    assert _address("INTERNAL://127.0.0.1:7", "listeners") == ("127.0.0.1", 7)
-    with pytest.raises(UsageError, match="only PLAINTEXT"):
-        _address("SSL://:9093", "listeners")
+def test_older_names_give_what_the_newer_do_not() -> None:
+    older = {name: value for name, value in STOCK.items() if name not in ("node.id", "log.dirs")}
+    settings = BrokerSettings.parse({**older, "broker.id": "7", "log.dir": "/data/kafka"})
+    assert (settings.node_id, settings.log_dirs) == (7, "/data/kafka")
+    settings = BrokerSettings.parse({**STOCK, "broker.id": "1", "log.dir": "/data/kafka"})
+    assert (settings.node_id, settings.log_dirs) == (1, "/tmp/kraft-combined-logs")
+    assert BrokerSettings.without_effect({"broker.id": "7", "log.dir": "/data/kafka"}) == []
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("log.dirs", "/a,/b", "this broker has one"),
+        ("log.dirs", "", "names no folder"),
+        ("log.dir", "/a, /b", "this broker has one"),
+        ("broker.id", "-1", "below the minimum"),
+        ("broker.id", "x", "not a whole number"),
+    ],
+)
+def test_a_value_under_either_name_is_checked(key: str, value: str, why: str) -> None:
+    with pytest.raises(ConfigError, match=why) as refused:
+        BrokerSettings.parse({key: value})
+    assert [problem.key for problem in refused.value.problems] == [key]
+
+
+def test_two_ids_have_to_agree() -> None:
+    with pytest.raises(ConfigError, match=r"broker\.id: must be the same as node\.id"):
+        BrokerSettings.parse({"node.id": "1", "broker.id": "7"})
+    assert BrokerSettings.parse({"node.id": "1", "broker.id": " 1"}).node_id == 1

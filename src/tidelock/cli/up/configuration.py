@@ -24,7 +24,7 @@ SETTINGS = {
 }
 
 # A properties file with one of these, no part before it, is a Kafka broker's own.
-SERVER_PROPERTIES = frozenset({"broker.id", "listeners", "log.dirs", "node.id", "process.roles"})
+SERVER_PROPERTIES = frozenset({"broker.id", "listeners", "log.dir", "log.dirs", "node.id", "process.roles"})
 
 
 def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[str, str]]:

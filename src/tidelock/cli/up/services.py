@@ -25,7 +25,7 @@ def registry(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
 
 
 def broker(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
-    """Build the broker; its log is in DATA/broker unless `log.dirs` says otherwise.
+    """Build the broker; its log is in DATA/broker unless `log.dirs` or `log.dir` says otherwise.
 
     What it acknowledges is on the disk. Kafka trusts its other replicas there; this broker has none, and a
     relay deletes its outbox row on the acknowledgement.
@@ -35,7 +35,7 @@ def broker(job: Job, listener: socket.socket) -> tuple[Service, str | None]:
     unused = BrokerSettings.without_effect(job.settings)
     if unused:
         log.warning("the broker takes these keys of Kafka without effect: %s", ", ".join(unused))
-    given = {"log.dirs": str(job.folder), "tidelock.flush.policy": "group", **job.settings}
+    given = {"log.dir": str(job.folder), "tidelock.flush.policy": "group", **job.settings}
     settings = BrokerSettings.parse(given, where="--set")
     return Broker(settings, sock=listener), None
 

@@ -18,3 +18,10 @@ def test_what_the_broker_acknowledges_is_durable_unless_it_is_told_otherwise(
     service, _ = broker(Job("broker", "", 0, "/data", given), cast("Any", None))
     assert isinstance(service, Broker)
     assert (service.settings.tidelock_flush_policy, service.settings.log_dirs) == (policy, "/data/broker")
+
+
+@pytest.mark.parametrize("key", ["log.dir", "log.dirs"])
+def test_a_folder_of_its_own_is_taken_under_both_of_kafkas_names(key: str) -> None:
+    service, _ = broker(Job("broker", "", 0, "/data", {key: "/kafka"}), cast("Any", None))
+    assert isinstance(service, Broker)
+    assert service.settings.log_dirs == "/kafka"
