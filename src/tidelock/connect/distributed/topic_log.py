@@ -5,7 +5,8 @@
     await log.send([(key, value)])                 # durable: all replicas have it
     await log.read_to_end()                        # what was written before this call was applied
 
-asyncio, one task; records are applied in the order of their partition. A broker that is away is waited for. A
+asyncio, one task; records are applied in the order of their partition. A broker that is away is waited for;
+damaged records end the following, as they end Java's, and whoever waits for an end behind them is told. A
 record goes where Java's partitioner puts its key. A transaction that was aborted is not applied.
 
 Source: Kafka `org.apache.kafka.connect.util.{KafkaBasedLog, TopicAdmin}`.
@@ -19,15 +20,17 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tidelock.client.errors import BrokerUnreachable
+from tidelock.client.errors import BrokerUnreachable, DamagedRecords
 from tidelock.client.murmur2 import partition_of
 from tidelock.client.transactions import Transactions, fenced
 from tidelock.client.wire import Cluster
 from tidelock.connect.runtime.offset_state import Keyed
 from tidelock.errors import TidelockError
 from tidelock.protocol.error_codes import (
+    CorruptMessage,
     ErrorCode,
     InvalidProducerEpoch,
+    InvalidRecord,
     InvalidReplicationFactor,
     KafkaError,
     OffsetOutOfRange,
@@ -108,14 +111,16 @@ class TopicLog:
         self._positions: dict[int, int] = {}
         self._moved = asyncio.Condition()
         self._following: asyncio.Task[None] | None = None
+        self._damage: DamagedRecords | None = None
         self._sending = asyncio.Lock()
 
     async def start(self) -> None:
         """Make the topic if it is absent, and apply all that is in it.
 
         Raises:
-            KafkaError: it cannot be made or read.
+            KafkaError, DamagedRecords: it cannot be made or read.
         """
+        self._damage = None
         while True:
             try:
                 await self._prepare()
@@ -141,6 +146,7 @@ class TopicLog:
 
         Raises:
             BrokerUnreachable, KafkaError: the end cannot be asked for.
+            DamagedRecords: records before it cannot be read.
         """
         await self._reach(await self._offsets(LATEST))
 
@@ -163,6 +169,7 @@ class TopicLog:
         Raises:
             ProducerFenced: somebody else has the transactional id; nothing is visible.
             BrokerUnreachable, KafkaError: as `send`.
+            DamagedRecords: as `read_to_end`; the records are written.
         """
         parted, ends = self._parted(records), {}
         async with self._sending:
@@ -180,8 +187,13 @@ class TopicLog:
         return parted
 
     async def _reach(self, ends: Mapping[int, int]) -> None:
+        def is_there() -> bool:
+            return all(self._positions[one] >= end for one, end in ends.items())
+
         async with self._moved:
-            await self._moved.wait_for(lambda: all(self._positions[one] >= end for one, end in ends.items()))
+            await self._moved.wait_for(lambda: self._damage is not None or is_there())
+        if self._damage is not None and not is_there():
+            raise DamagedRecords(self._damage.what, where=self._damage.where, hint=self._damage.hint)
 
     async def _patiently_produce(
         self, partition: int, records: list[Keyed], transactions: Transactions | None = None
@@ -232,6 +244,12 @@ class TopicLog:
                 await asyncio.gather(*(self._fetch(*group) for group in self._by_leader().items()))
             except OffsetOutOfRange:
                 self._positions.update(await self._patient_offsets(EARLIEST))
+            except DamagedRecords as error:
+                log.error("the topic is followed no more: %s", error)
+                self._damage = error
+                async with self._moved:
+                    self._moved.notify_all()
+                return
             except TidelockError as error:
                 log.debug("topic %s cannot be read now: %s", self.spec.name, error.what)
                 await asyncio.sleep(RETRY_PAUSE)
@@ -269,10 +287,20 @@ class TopicLog:
         )
         for topic in answer.responses:
             for one in topic.partitions:
-                self._check(one.error_code, one.partition_index)
-                self._take(one)
+                try:
+                    self._check(one.error_code, one.partition_index)
+                    self._take(one)
+                except (CorruptMessage, InvalidRecord) as error:
+                    raise self._damaged(one.partition_index, error) from error
         async with self._moved:
             self._moved.notify_all()
+
+    def _damaged(self, partition: int, error: KafkaError) -> DamagedRecords:
+        return DamagedRecords(
+            f"the records from offset {self._positions[partition]} on are damaged: {error.what}",
+            where=f"topic {self.spec.name}-{partition}",
+            hint="restore them on the broker and start the worker again, or let it have another topic",
+        )
 
     def _take(self, data: PartitionData) -> None:
         """Apply what one partition has brought."""
