@@ -9,6 +9,7 @@ May import the log's `Files` seam. Errors are the machine's `OSError`; only the 
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import fcntl
 import os
@@ -17,7 +18,7 @@ import stat
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -71,8 +72,12 @@ class RealFiles:
         if threads <= 1:
             work()
             return
-        with ThreadPoolExecutor(threads) as pool:
-            runs = [pool.submit(work) for _ in range(threads)]
+        runs: list[Future[None]] = []
+        with ThreadPoolExecutor(threads - 1) as pool:
+            # A process that may have no more threads: those there are share the work.
+            with contextlib.suppress(RuntimeError):
+                runs.extend(pool.submit(work) for _ in range(threads - 1))
+            work()
         for run in runs:
             run.result()
 

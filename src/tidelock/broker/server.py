@@ -17,6 +17,7 @@ import logging
 import os
 import socket
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from tidelock.broker.connection import SHARED_BYTES, Connection
@@ -78,6 +79,7 @@ class Broker:
         self._new_bytes = new_bytes
         self._files: RealFiles | None = None
         self._lock: FolderLock | None = None
+        self._flusher: ThreadPoolExecutor | None = None
         self._server: asyncio.Server | None = None
         self.connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -121,6 +123,8 @@ class Broker:
                 hint=f"look at its disk and its owner: df {folder}; ls -ld {folder}",
             ) from error
         self._is_open = True
+        self._flusher = ThreadPoolExecutor(1, "tidelock-flush")
+        self._flusher.submit(int)  # has its thread from now on, whoever uses up the process's others
         self.node.state.endpoint = self._endpoint = _told(self.settings, sock)
         # What DescribeConfigs tells: the addresses that really hold, not port 0 or nothing.
         listened = "PLAINTEXT://{}:{}".format(*sock.getsockname())
@@ -174,6 +178,12 @@ class Broker:
             self._deliver()
             log.info("broker stopped", extra={"bootstrap": self.bootstrap})
         await self._disconnect_all()
+        self._release()
+
+    def _release(self) -> None:
+        if self._flusher is not None:
+            self._flusher.shutdown()
+            self._flusher = None
         if self._files is not None:
             self._files.close()
             self._files = None
@@ -283,7 +293,11 @@ class Broker:
         task.add_done_callback(self._tasks.discard)
 
     async def _flush(self, job: FlushJob) -> None:
-        await asyncio.get_running_loop().run_in_executor(None, job.run)
+        try:
+            await asyncio.get_running_loop().run_in_executor(self._flusher, job.run)
+        except Exception as error:  # whatever it is: a flush that never ended would hold all replies for ever
+            log.exception("a flush ended unexpectedly")
+            job.fail(error)
         self.node.end_flush(job)
         self.after_input()
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 from pathlib import Path
 
 import pytest
 
-from tests.support.node import fetch_request
+from tests.support.node import fetch_request, produce_request
 from tests.support.waiting import eventually_async
 from tidelock.broker import Broker, BrokerSettings
+from tidelock.broker.disk import RealFiles
 from tidelock.broker.server import ACCEPTED_PER_TURN, DataFolderError
 from tidelock.errors import ConflictError
+from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.metadata import MetadataRequest, MetadataResponse
+from tidelock.protocol.messages.produce import ProduceResponse
+from tidelock.protocol.records import Record, build_batch
 from tidelock.runtime import bind_loopback
 
 
@@ -33,6 +38,65 @@ async def ask_metadata(bootstrap: str) -> MetadataResponse:
     await writer.wait_closed()
     response, _ = MetadataResponse.decode(frame, 5, 4)
     return response
+
+
+async def produced(broker: Broker, topic: str, partitions: int = 1) -> list[int]:
+    """Append a record to each partition of a topic; returns the error codes."""
+    codes = []
+    reader, writer = await asyncio.open_connection(*broker.bootstrap.split(":"))
+    for partition in range(partitions):
+        record = build_batch([Record(0, 1_000, None, b"x")])
+        writer.write(encode_request(produce_request(topic, record, partition=partition), 9, 1))
+        async with asyncio.timeout(10):
+            size = int.from_bytes(await reader.readexactly(4), "big")
+            response, _ = ProduceResponse.decode(await reader.readexactly(size), 9, 5)
+        codes.append(response.responses[0].partition_responses[0].error_code)
+    writer.close()
+    await writer.wait_closed()
+    return codes
+
+
+def test_a_process_that_gets_no_more_threads_still_acknowledges(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def run() -> None:
+        broker = Broker(settings(tmp_path, tidelock_flush_policy="group"))
+        await broker.start()
+        try:
+            broker.node.state.create_topic("t", 2, {}, broker.now())
+            with monkeypatch.context() as patch:
+                patch.setattr(threading.Thread, "start", refuse)
+                assert await produced(broker, "t", 2) == [0, 0]
+        finally:
+            await broker.stop()
+
+    asyncio.run(run())
+
+
+def test_a_flush_that_ends_unexpectedly_fails_its_parts_and_not_the_next_ones(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def break_down(files: RealFiles, work: object, times: int) -> None:
+        raise RuntimeError("nobody thought of this")
+
+    async def run() -> None:
+        broker = Broker(settings(tmp_path, tidelock_flush_policy="group"))
+        await broker.start()
+        try:
+            broker.node.state.create_topic("hit", 1, {}, broker.now())
+            with monkeypatch.context() as patch:
+                patch.setattr(RealFiles, "side_by_side", break_down)
+                assert await produced(broker, "hit") == [KafkaStorageError.error_code]
+            broker.node.state.create_topic("spared", 1, {}, broker.now())
+            assert await produced(broker, "spared") == [0]
+            assert "nobody thought of this" in str(broker.node.state.logs.get("hit", 0).offline)
+        finally:
+            await broker.stop()
+
+    asyncio.run(run())
 
 
 def test_it_tells_clients_the_port_it_really_has(tmp_path: Path) -> None:

@@ -1,15 +1,17 @@
 """RealFiles on a real folder, and the lock that names the owner."""
 
+import contextlib
 import os
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.files_suite import FilesSuite
-from tidelock.broker.disk import READ_DESCRIPTORS, FolderLock, RealFiles
+from tidelock.broker.disk import PARALLEL_SYNCS, READ_DESCRIPTORS, FolderLock, RealFiles
 from tidelock.errors import ConflictError
 
 
@@ -48,6 +50,45 @@ def test_the_soft_limit_of_descriptors_is_raised_when_it_is_reached(tmp_path: Pa
         [sys.executable, "-c", code, str(tmp_path)], capture_output=True, text=True, check=False
     )
     assert (done.stdout, done.stderr) == ("100\n", "")
+
+
+@pytest.mark.parametrize("granted", [0, 1, 2])
+def test_refused_threads_are_fewer_threads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, granted: int
+) -> None:
+    files, start, left = RealFiles(tmp_path), threading.Thread.start, [None] * granted
+
+    def refuse(thread: threading.Thread) -> None:
+        if not left:
+            raise RuntimeError("can't start new thread")
+        left.pop()
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    todo = list(range(100))
+    done: list[int] = []
+
+    def work() -> None:
+        while todo:
+            with contextlib.suppress(IndexError):
+                done.append(todo.pop())
+
+    files.side_by_side(work, 8)
+    assert sorted(done) == list(range(100))
+
+
+def test_what_a_run_raises_is_raised_when_all_have_ended(tmp_path: Path) -> None:
+    ended: list[int] = []
+    meeting = threading.Barrier(PARALLEL_SYNCS)
+
+    def work() -> None:
+        if meeting.wait(30.0) == 0:
+            raise ValueError("one of them")
+        ended.append(1)
+
+    with pytest.raises(ValueError, match="one of them"):
+        RealFiles(tmp_path).side_by_side(work, 8)
+    assert len(ended) == PARALLEL_SYNCS - 1
 
 
 def test_a_closed_file_takes_no_bytes(tmp_path: Path) -> None:

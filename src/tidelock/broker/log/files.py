@@ -53,7 +53,7 @@ class Files(Protocol):
         """Run `work` up to `times` times at once, and at least once; return when every run has.
 
         For work that shares a list and mostly waits in `sync`. How many gain from each other is the disk's
-        matter; what one raises is raised when all have ended.
+        matter, and how many threads there are the machine's; what one raises is raised when all have ended.
         """
 
     def sync(self, path: str) -> None:

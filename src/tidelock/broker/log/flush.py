@@ -14,6 +14,7 @@ May import checkpoints and the `Files` seam.
 
 from __future__ import annotations
 
+import errno
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -122,6 +123,11 @@ class FlushJob:
                 self._write_checkpoint(self.recovery_points)
             except OSError as error:
                 self.checkpoint_failure = error
+
+    def fail(self, error: Exception) -> None:
+        """Count every part as failed, because `run` ended by what it does not know, nobody knows where."""
+        for part in self.parts:
+            self.failures.setdefault(part.key, OSError(errno.EIO, f"{type(error).__name__}: {error}"))
 
     def _sync(self, left: deque[Dirty]) -> None:
         """Sync one partition after the other until none is left; several threads share the list."""
