@@ -1,17 +1,20 @@
 """Our clients and the relay's log on a replicated Apache Kafka: a broker is killed, and nobody notices.
 
-Three brokers, replication.factor 3, min.insync.replicas 2. What is killed leads a partition.
+Three brokers, replication.factor 3, min.insync.replicas 2. What is killed leads a partition. It takes 20 s:
+run with `--kafka both` or `--kafka apache` only.
 """
 
 from __future__ import annotations
 
-import threading
+import signal
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from tests.engines.fetch import Engines
 from tests.engines.kafka_cluster import ApacheCluster
+from tests.support.kafka import chosen
 from tests.support.waiting import eventually
 from tidelock.client import Admin, Consumer, Outgoing, Producer, TopicPartition
 from tidelock.sync.kafka_log import KafkaLog
@@ -23,8 +26,12 @@ PATIENCE = 90.0
 
 
 @pytest.fixture(scope="module")
-def cluster(engines: Engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApacheCluster]:
-    with ApacheCluster(engines, tmp_path_factory.mktemp("cluster")) as made:
+def cluster(request: pytest.FixtureRequest) -> Iterator[ApacheCluster]:
+    if chosen(request.config) not in ("both", "apache"):
+        pytest.skip("takes 20 s: --kafka both")
+    engines: Engines = request.getfixturevalue("engines")
+    folder: pytest.TempPathFactory = request.getfixturevalue("tmp_path_factory")
+    with ApacheCluster(engines, folder.mktemp("cluster")) as made:
         yield made
 
 
@@ -43,30 +50,37 @@ def test_a_broker_is_killed_under_producer_group_and_relay(cluster: ApacheCluste
     rows = [OutboxRow(number, "orders", key_of(number), b"v", {}, 0) for number in range(2 * BATCH)]
     relay = KafkaLog(cluster.bootstrap)
     assert sum(relay.append(rows[:BATCH], "mine", go_on=lambda: True).values()) == BATCH
-    victim = cluster.node(leader(admin, "t") or 1)
+    victim = cluster.node(eventually(lambda: leader(admin, "t"), PATIENCE) or 0)
+    process = victim.process
+    assert process is not None
     seen: list[tuple[bytes, int]] = []
     with (
+        ThreadPoolExecutor(1) as pool,
         Producer(cluster.bootstrap) as producer,
         Consumer(
             {"bootstrap.servers": cluster.bootstrap, "session.timeout.ms": "6000"}, group="g"
         ) as consumer,
     ):
         consumer.subscribe(["t"])
-        killer = threading.Thread(target=victim.kill)
-        for number in range(2 * BATCH):
+        for number in range(BATCH):
             producer.send("t", Outgoing(key_of(number), b"%d" % number))
-            if number == BATCH:
-                producer.flush(PATIENCE)
-                killer.start()
         producer.flush(PATIENCE)
-        killer.join()
+        killed = pool.submit(victim.kill)
+        for number in range(BATCH, 2 * BATCH):
+            producer.send("t", Outgoing(key_of(number), b"%d" % number))
+        producer.flush(PATIENCE)
+        killed.result(PATIENCE)
+        assert process.returncode == -signal.SIGKILL
 
         def all_read() -> bool:
             seen.extend((one.key() or b"", int(one.value() or b"-1")) for one in consumer.poll(500, 0.5))
             return len(seen) >= 2 * BATCH
 
         eventually(all_read, PATIENCE)
-        consumer.commit({TopicPartition("t", 0): 1})
+        ends = consumer.end_offsets([TopicPartition("t", number) for number in range(PARTITIONS)])
+        consumer.commit(ends)
+    with Consumer(cluster.bootstrap, group="g") as another:
+        assert another.committed(ends) == ends
     assert sorted(number for _, number in seen) == list(range(2 * BATCH))
     for key in {key for key, _ in seen}:
         mine = [number for name, number in seen if name == key]

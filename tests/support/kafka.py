@@ -12,7 +12,7 @@ A test that looks inside our broker, or wants what is different on purpose, says
 from __future__ import annotations
 
 import itertools
-import os
+import secrets
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -25,7 +25,6 @@ from tests.engines.kafka import ApacheKafka
 from tests.support.broker import BrokerProcess
 
 CHOICES = ("quick", "both", "tidelock", "apache")
-_numbers = itertools.count(1)
 
 
 class Kafka(Protocol):
@@ -133,7 +132,7 @@ def new_kafka(request: pytest.FixtureRequest, tmp_path: Path) -> NewKafka:
 
 @pytest.fixture
 def unique() -> Callable[[str], str]:
-    """Make a topic or group name that no other test uses."""
-    start = f"{os.getpid()}-{next(_numbers)}"
+    """Make a topic or group name that no other test uses, in no other run."""
+    start = secrets.token_hex(4)  # a cluster that is given keeps the topics of earlier runs
     numbers = itertools.count(1)
     return lambda stem: f"{stem}-{start}-{next(numbers)}"
