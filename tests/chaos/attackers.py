@@ -72,16 +72,19 @@ def data_request(chance: Random) -> bytes:
     return bytes(encode_request(produce_request("orders", batch), chance.randint(3, 12), 1, "attacker"))
 
 
-def one_connection(port: int, chance: Random) -> None:
-    """Send some frames at once, or in small pieces, end, and take what comes."""
+def attack(sock: socket.socket, chance: Random) -> None:
+    """Send some frames at once, or in small pieces, end, and take what comes.
+
+    Raises:
+        OSError: cut off, at whatever call; after a reset `shutdown` says "not connected", no ConnectionError.
+    """
     data = b"".join(frame(chance) for _ in range(FRAMES_PER_CONNECTION))
     step = chance.choice((len(data), len(data), len(data), 7, 50))
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as sock:
-        for at in range(0, len(data), step):
-            sock.sendall(data[at : at + step])
-        sock.shutdown(socket.SHUT_WR)
-        while sock.recv(1 << 16):
-            pass
+    for at in range(0, len(data), step):
+        sock.sendall(data[at : at + step])
+    sock.shutdown(socket.SHUT_WR)
+    while sock.recv(1 << 16):
+        pass
 
 
 def hangers_on(port: int) -> Iterator[socket.socket]:
@@ -103,9 +106,12 @@ class Attacker(threading.Thread):
 
     def run(self) -> None:
         while time.monotonic() < self.end:
-            with contextlib.suppress(OSError):  # cut off, at whatever call; also "not connected"
-                one_connection(self.port, self.chance)
-            self.count += FRAMES_PER_CONNECTION
+            with (
+                contextlib.suppress(OSError),
+                socket.create_connection(("127.0.0.1", self.port), timeout=10) as sock,
+            ):
+                self.count += FRAMES_PER_CONNECTION
+                attack(sock, self.chance)
         self.is_done = True
 
 
@@ -118,7 +124,7 @@ def main(port: int, seconds: float, seed: int) -> None:
     while alive := [attacker for attacker in attackers if attacker.is_alive()]:
         alive[0].join(1.0)
         for sock in slow[1::2]:
-            with contextlib.suppress(ConnectionError):
+            with contextlib.suppress(OSError):
                 sock.sendall(b"\0")
     assert all(attacker.is_done for attacker in attackers)
     sys.stdout.write(f"{sum(attacker.count for attacker in attackers)}\n")

@@ -7,6 +7,7 @@ log tells another client's latencies; they are not asserted, for a busy machine 
 from __future__ import annotations
 
 import contextlib
+import errno
 import logging
 import os
 import resource
@@ -17,9 +18,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from tests.chaos.attackers import Attacker
 from tests.integration.broker.test_hostility import frame_of, resident_bytes
 from tests.support.broker import ROOT, BrokerProcess
 from tests.support.node import fetch_request, produce_request
@@ -79,6 +82,25 @@ def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
         assert "Traceback" not in found.errors()
 
 
+@pytest.mark.parametrize(
+    ("error", "is_done"), [(OSError(errno.ENOTCONN, "reset before"), True), (ValueError("a mistake"), False)]
+)
+def test_an_attacker_lives_on_when_it_is_cut_off_and_does_not_die_unseen(
+    monkeypatch: pytest.MonkeyPatch, error: Exception, is_done: bool
+) -> None:
+    def cut_off(sock: socket.socket, chance: Random) -> None:
+        attacker.end = 0.0
+        raise error
+
+    monkeypatch.setattr("tests.chaos.attackers.attack", cut_off)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        attacker = Attacker(server.getsockname()[1], float("inf"), "1")
+        with contextlib.nullcontext() if is_done else pytest.raises(type(error)):
+            attacker.run()
+    assert attacker.is_done is is_done
+    assert attacker.count > 0
+
+
 @pytest.mark.timeout(120 + 2 * SECONDS)
 def test_frames_that_are_no_requests(broker: BrokerProcess) -> None:
     calm = Bystander(broker.port)
@@ -91,7 +113,8 @@ def test_frames_that_are_no_requests(broker: BrokerProcess) -> None:
         while attackers.poll() is None:
             honest.work()
         assert attackers.stdout is not None
-        frames = int(attackers.stdout.read())
+        frames = int(attackers.stdout.read() or 0)
+    assert attackers.returncode == 0, "an attacker died; stderr says of what"
     growth = resident_bytes(broker.pid) - before
     log.info("seed %d: %d frames in %.0f s, %.1f MB grown", SEED, frames, SECONDS, growth / (1 << 20))
     log.info("calm: %s; under attack: %s", calm.close(), honest.close())
