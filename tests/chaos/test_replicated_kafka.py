@@ -7,7 +7,7 @@ run with `--kafka both` or `--kafka apache` only.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -43,6 +43,12 @@ def key_of(number: int) -> bytes:
     return b"k%d" % (number % KEYS)
 
 
+def send(producer: Producer, numbers: Iterable[int]) -> None:
+    for number in numbers:
+        producer.send("t", Outgoing(key_of(number), b"%d" % number))
+    producer.flush(PATIENCE)
+
+
 def test_a_broker_is_killed_under_producer_group_and_relay(cluster: ApacheCluster) -> None:
     admin = Admin(cluster.bootstrap)
     admin.create_topic("t", PARTITIONS, configs={"min.insync.replicas": "2"}, replicas=3)
@@ -62,13 +68,9 @@ def test_a_broker_is_killed_under_producer_group_and_relay(cluster: ApacheCluste
         ) as consumer,
     ):
         consumer.subscribe(["t"])
-        for number in range(BATCH):
-            producer.send("t", Outgoing(key_of(number), b"%d" % number))
-        producer.flush(PATIENCE)
+        send(producer, range(BATCH))
         killed = pool.submit(victim.kill)
-        for number in range(BATCH, 2 * BATCH):
-            producer.send("t", Outgoing(key_of(number), b"%d" % number))
-        producer.flush(PATIENCE)
+        send(producer, range(BATCH, 2 * BATCH))
         killed.result(PATIENCE)
         assert process.returncode == -signal.SIGKILL
 
