@@ -37,7 +37,12 @@ public class Caller implements CommandLineRunner {
     @Override
     public void run(String... arguments) throws Exception {
         Scanner lines = new Scanner(System.in);
+        boolean first = true;
         while (lines.hasNextInt()) {
+            if (first) {
+                orders.get(42); // Spring makes its converters with the first call, which no other may overtake
+                first = false;
+            }
             System.out.println(measure(lines.nextInt(), lines.nextDouble()));
             System.out.flush();
         }
