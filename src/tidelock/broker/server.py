@@ -329,7 +329,7 @@ class Broker:
         except asyncio.CancelledError:
             cleaner.give_up(cleaning)
             raise
-        except (OSError, KafkaStorageError) as error:
+        except (OSError, RuntimeError, KafkaStorageError) as error:  # RuntimeError: no thread to be had
             cleaner.give_up(cleaning)
             log.warning("%s-%d: %s", job.topic, job.index, error)
             return

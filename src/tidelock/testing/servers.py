@@ -67,7 +67,7 @@ def broker(folder: Path | None = None, settings: Mapping[str, str] | None = None
     with contextlib.ExitStack() as stack:
         if folder is None:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="tidelock-broker-")))
-        given = {"log.dirs": str(folder), "listeners": "PLAINTEXT://127.0.0.1:0", **(settings or {})}
+        given = {"log.dir": str(folder), "listeners": "PLAINTEXT://127.0.0.1:0", **(settings or {})}
         made = stack.enter_context(_running(lambda: Broker(BrokerSettings.parse(given)), "broker"))
         yield RunningBroker(made.bootstrap, folder)
 
