@@ -74,7 +74,7 @@ reference: $(STAMP) ## write docs/reference from the code: command line, errors
 	@$(BIN)/python tools/gen_reference.py
 
 lock: $(STAMP) ## resolve requirements/dev.lock anew
-	@$(BIN)/python tools/lock.py
+	@$(BIN)/python tools/lock.py $(ARGS)
 
 clean: ## remove .venv and caches
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis

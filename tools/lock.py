@@ -28,17 +28,18 @@ def wanted() -> list[str]:
     return lines
 
 
-def main() -> int:
-    """Write the lock file."""
+def main(arguments: list[str]) -> int:
+    """Write the lock file; `--upgrade` also takes newer versions of what is locked already."""
     with tempfile.NamedTemporaryFile("w", suffix=".in") as source:
         source.write("\n".join(wanted()))
         source.flush()
         command = ["uv", "pip", "compile", source.name, "--universal", "--python-version", "3.11", "--quiet"]
         command += ["--generate-hashes", "--no-header", "--no-annotate", "--no-emit-find-links"]
-        found = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    LOCK.write_text(HEADER + found)
+        command += ["--output-file", str(LOCK), *arguments]  # uv keeps the versions that it finds there
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    LOCK.write_text(HEADER + LOCK.read_text().removeprefix(HEADER))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -8,7 +8,6 @@ import gzip
 from collections.abc import AsyncIterator
 from typing import Any
 
-import httpx
 import msgspec
 import pytest
 import uvicorn
@@ -138,7 +137,13 @@ def test_the_trace_goes_through(flavour: Flavour) -> None:
     flavour(run())
 
 
-def test_httpx_finds_services_through_our_transport() -> None:
+@pytest.fixture(params=["httpx", "httpx2"])
+def httpx(request: pytest.FixtureRequest) -> Any:
+    """The library whose clients get our transport."""
+    return pytest.importorskip(request.param)
+
+
+def test_httpx_finds_services_through_our_transport(httpx: Any) -> None:
     async def run() -> None:
         async with (
             served() as source,
@@ -157,7 +162,7 @@ def test_httpx_finds_services_through_our_transport() -> None:
     asyncio.run(run())
 
 
-def test_blocking_httpx_finds_services_through_our_transport() -> None:
+def test_blocking_httpx_finds_services_through_our_transport(httpx: Any) -> None:
     async def run() -> None:
         async with served() as source:
 
@@ -175,7 +180,7 @@ def test_blocking_httpx_finds_services_through_our_transport() -> None:
     asyncio.run(run())
 
 
-def test_httpx_gets_its_own_kinds_of_errors() -> None:
+def test_httpx_gets_its_own_kinds_of_errors(httpx: Any) -> None:
     async def slow(scope: Any, receive: Any, send: Any) -> None:
         await asyncio.sleep(0.5)
 

@@ -1,16 +1,23 @@
-"""For people who have httpx code: transports that send its requests through our engine and rules.
+"""For people who have httpx or httpx2 code: transports that send its requests through our engine and rules.
 
     httpx.AsyncClient(transport=DiscoveryTransport())
     await client.get("http://order-service/orders/42")
 
 Names are looked up, instances balanced, calls repeated where that is safe; httpx keeps its cookies, redirects
-and authentication. Needs the extra `httpx`. Its time limit for reading becomes the limit of the whole call.
-Errors are httpx's own kinds, with ours as their cause. Bodies are read whole, in both directions.
+and authentication. Needs httpx (an extra of ours) or httpx2; answers and errors, with ours as their cause,
+are those of the library that a request comes from. Its time limit for reading becomes the limit of the whole
+call. Bodies are read whole, in both directions.
 """
 
 from __future__ import annotations
 
-import httpx
+import sys
+from typing import Any
+
+try:
+    import httpx
+except ImportError:  # httpx2 is httpx under another name, maintained; one of them is enough
+    import httpx2 as httpx  # type: ignore[no-redef]
 
 from tidelock.http.blocking_client import BlockingClient
 from tidelock.http.client import Client
@@ -42,7 +49,7 @@ class DiscoveryTransport(httpx.AsyncBaseTransport):
             answer = await self._client.call(service, ours, _patience(request))
         except CallError as error:
             raise _translated(error, request) from error
-        return _response(answer, ours.method)
+        return _response(answer, request)
 
     async def aclose(self) -> None:
         """Close the client if it is ours."""
@@ -69,7 +76,7 @@ class BlockingDiscoveryTransport(httpx.BaseTransport):
             answer = self._client.call(service, ours, _patience(request))
         except CallError as error:
             raise _translated(error, request) from error
-        return _response(answer, ours.method)
+        return _response(answer, request)
 
     def close(self) -> None:
         """Close the client if it is ours."""
@@ -93,18 +100,30 @@ def _patience(request: httpx.Request) -> float | None:
     return limits.get("read")
 
 
-def _response(answer: Response, method: str) -> httpx.Response:
-    hidden = frozenset[bytes]() if method == "HEAD" else NOT_ITS_OWN
+def _library(request: httpx.Request) -> Any:
+    """Return the library that a request comes from: httpx or httpx2."""
+    return sys.modules[type(request).__module__.partition(".")[0]]
+
+
+def _response(answer: Response, request: httpx.Request) -> httpx.Response:
+    library = _library(request)
+    hidden = frozenset[bytes]() if request.method.upper() == "HEAD" else NOT_ITS_OWN
     headers = [(name, value) for name, value in answer.raw_headers if name not in hidden]
-    stream = httpx.ByteStream(answer.body)
-    return httpx.Response(
-        answer.status, headers=headers, stream=stream, extensions={"http_version": b"HTTP/1.1"}
+    made: httpx.Response = library.Response(
+        answer.status,
+        headers=headers,
+        stream=library.ByteStream(answer.body),
+        extensions={"http_version": b"HTTP/1.1"},
     )
+    return made
 
 
 def _translated(error: CallError, request: httpx.Request) -> httpx.TransportError:
+    library = _library(request)
+    kind = library.ReadError
     if isinstance(error, CallTimeout):
-        return httpx.ReadTimeout(str(error), request=request)
-    if isinstance(error, (NoInstance, CircuitOpen, ConnectFailed)):
-        return httpx.ConnectError(str(error), request=request)
-    return httpx.ReadError(str(error), request=request)
+        kind = library.ReadTimeout
+    elif isinstance(error, (NoInstance, CircuitOpen, ConnectFailed)):
+        kind = library.ConnectError
+    made: httpx.TransportError = kind(str(error), request=request)
+    return made
