@@ -170,6 +170,7 @@ READ_COMMANDS: dict[str, list[str]] = {
     "tidelock connect ls": [],
     "tidelock connect status": ["lines-sink"],
     "tidelock connect apply": ["-f", "{folder}/sink.json"],
+    "tidelock connect validate": ["{folder}/sink.json"],
     "tidelock service ls": [],
     "tidelock dlq ls": [],
     "tidelock dlq show": ["letters"],
