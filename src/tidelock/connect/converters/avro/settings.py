@@ -31,9 +31,3 @@ class AvroConverterSettings(RegistrySettings):
     flatten_singleton_unions: bool = key(
         default=True, importance=LOW, doc="Whether a union of one type is that type."
     )
-    ignore_default_for_nullables: bool = key(
-        default=False,
-        importance=LOW,
-        doc="Whether a null stays null where its schema has a default.",
-    )
-    schemas_cache_size: int = key(default=1000, at_least=1, importance=LOW, doc="Accepted.")

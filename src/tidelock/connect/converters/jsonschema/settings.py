@@ -37,12 +37,6 @@ class JsonSchemaConverterSettings(RegistrySettings):
     flatten_singleton_unions: bool = key(
         default=True, importance=LOW, doc="Whether a oneOf of one schema is that schema."
     )
-    ignore_default_for_nullables: bool = key(
-        default=False,
-        importance=LOW,
-        doc="Whether a null stays null where its schema has a default.",
-    )
     json_fail_invalid_schema: bool = key(
         default=False, importance=LOW, doc="Whether records that their schema does not allow are refused."
     )
-    schemas_cache_size: int = key(default=1000, at_least=1, importance=LOW, doc="Accepted.")

@@ -46,9 +46,3 @@ class ProtobufConverterSettings(RegistrySettings):
     flatten_unions: bool = key(
         default=False, importance=LOW, doc="Whether a oneof's members are fields of the message."
     )
-    ignore_default_for_nullables: bool = key(
-        default=False,
-        importance=LOW,
-        doc="Whether a null stays null where its schema has a default.",
-    )
-    schemas_cache_size: int = key(default=1000, at_least=1, importance=LOW, doc="Accepted.")

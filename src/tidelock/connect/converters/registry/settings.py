@@ -93,3 +93,9 @@ class RegistrySettings(Settings):
         importance=LOW,
         doc="Register nothing: a schema that is not there is only checked for compatibility (ours).",
     )
+    ignore_default_for_nullables: bool = key(
+        default=False,
+        importance=LOW,
+        doc="Whether a null stays null where its schema has a default.",
+    )
+    schemas_cache_size: int = key(default=1000, at_least=1, importance=LOW, doc="Accepted.")
