@@ -219,6 +219,22 @@ class TestApply:
         assert self.result(capsys) == "created (dry run)"
         assert all("/connectors/sink/config" not in path or how == "GET" for how, path, _ in server.asked)
 
+    def test_keys_that_nobody_reads_are_warnings(
+        self, server: Server, file: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        unknown = {"key": "task.max", "why": "is not a known key", "nearest": "tasks.max"}
+        server.answers[self.VALIDATE] = (200, {"configs": []})
+        server.answers["PUT", "/connector-plugins/FileStreamSink/config/unknown"] = (
+            200,
+            {"unknown": [unknown]},
+        )
+        server.answers["PUT", "/connectors/sink/config"] = (201, {})
+        assert main(["connect", "apply", "-f", str(file), "-o", "json"]) == 0
+        captured = capsys.readouterr()
+        assert json.loads(captured.out)[0]["result"] == "created"
+        told = "Warning: connector sink: task.max: is not a known key; did you mean tasks.max?"
+        assert captured.err.strip() == told
+
     def test_all_problems_are_shown_and_nothing_changes(
         self, server: Server, file: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -319,3 +319,17 @@ def private_memory(pid: int) -> int:
     rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
     fields = dict(line.split(":", 1) for line in rollup.splitlines()[1:])
     return sum(int(fields[name].split()[0]) * 1024 for name in ("Private_Clean", "Private_Dirty"))
+
+
+def test_a_key_that_nobody_reads_is_taken_and_told(worker: Worker, tmp_path: Path, name: str) -> None:
+    config = {"name": name, **sink(tmp_path / "out.txt", name, **{"task.max": "1"})}
+    path = "/connector-plugins/FileStreamSink/config/unknown"
+    told = {"key": "task.max", "why": "is not a known key", "nearest": "tasks.max"}
+    assert worker.request("PUT", path, config) == (200, {"unknown": [told]})
+    body = {"name": name, "config": config, "initial_state": "STOPPED"}
+    status, made = worker.request("POST", "/connectors", body)
+    assert (status, made["config"]) == (201, config)
+    lines = [one for one in worker.log.read_text().splitlines() if name in one]
+    assert len(lines) == 1
+    assert lines[0].startswith("WARNING:")
+    assert lines[0].endswith("task.max: is not a known key; did you mean tasks.max?")

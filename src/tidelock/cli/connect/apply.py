@@ -33,7 +33,7 @@ def command(files: tuple[Path, ...], dry_run: bool, connect_url: str, output: ou
 
     A file holds `{"name": ..., "config": {...}}`, a flat configuration with a name, or a JSON list of either;
     "-" is JSON on standard input. All problems of a configuration are reported at once, and then nothing is
-    changed.
+    changed; a key that nobody reads is a warning.
     """
     from tidelock.cli.connect import connectors
 
@@ -41,6 +41,7 @@ def command(files: tuple[Path, ...], dry_run: bool, connect_url: str, output: ou
     existing = {name: _existing(connect_url, name) for name, _ in wanted}
     for name, config in wanted:
         _check(connect_url, name, config)
+        _warn(connect_url, name, config)
     rows: list[dict[str, Any]] = []
     for name, config in wanted:
         changed = _changes(connect_url, name, existing[name], config)
@@ -94,6 +95,19 @@ def _check(url: str, name: str, config: Mapping[str, str]) -> None:
     if wrong:
         count = f"{len(wrong)} problem{'s' if len(wrong) > 1 else ''}"
         raise UsageError("\n".join([f"{count} in the configuration of connector {name!r}", *wrong]))
+
+
+def _warn(url: str, name: str, config: Mapping[str, str]) -> None:
+    """Tell of keys that nobody reads; only a worker of ours says which."""
+    from tidelock.cli.connect import connectors
+    from tidelock.cli.rest import NoSuchThingError, ServerRefusedError, ask, quoted
+    from tidelock.config import Problem
+
+    with contextlib.suppress(NoSuchThingError, ServerRefusedError):
+        path = f"/connector-plugins/{quoted(config['connector.class'])}/config/unknown"
+        _, answer = ask("connect", url, "PUT", path, dict(config))
+        found = [Problem(one["key"], None, one["why"], one["nearest"]) for one in answer["unknown"]]
+        connectors.warn(name, found)
 
 
 def _put(url: str, name: str, config: Mapping[str, str]) -> None:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from tidelock.cli.rest import ask
 from tidelock.errors import UsageError
 
 if TYPE_CHECKING:
+    from tidelock.config import Problem
     from tidelock.connect import Pipeline
 
 HIDDEN = "[hidden]"
@@ -139,6 +142,12 @@ def changes(old: Mapping[str, str] | None, new: Mapping[str, str]) -> Iterator[d
                     for side, value in (("old", before.get(name)), ("new", new.get(name)))
                 },
             }
+
+
+def warn(name: str, unknown: Iterable[Problem]) -> None:
+    """Tell, on standard error, of keys of a connector that nobody reads."""
+    for one in unknown:
+        click.echo(f"Warning: connector {name}: {one}", err=True)
 
 
 def verdict(old: Mapping[str, str] | None, changed: Sequence[object]) -> str:

@@ -37,6 +37,8 @@ def wanted(
 ) -> list[tuple[Mapping[str, str], dict[str, str]]]:
     """Return (worker's keys, configuration) of every connector in files, all checked.
 
+    Keys that nobody reads are told on standard error.
+
     Args:
         files: connectors or pipelines.
         worker_file: keys of the worker, for files without any.
@@ -54,20 +56,25 @@ def wanted(
         worker.setdefault("bootstrap.servers", bootstrap())
         problems += StandaloneSettings.examine(worker, strict=False)[1]
         for name, config in connectors.from_file(file):
-            problems += problems_of(worker, config, name)
+            wrong, unknown = examined(worker, config, name)
+            problems += wrong
+            connectors.warn(name, unknown)
             found.append((worker, config))
     if problems:
         raise ConfigError(tuple(problems))
     return found
 
 
-def problems_of(worker: Mapping[str, str], config: Mapping[str, str], name: str) -> list[Problem]:
-    """Return every problem of a connector's configuration, and of the worker's keys that it inherits."""
+def examined(
+    worker: Mapping[str, str], config: Mapping[str, str], name: str
+) -> tuple[list[Problem], Sequence[Problem]]:
+    """Return every problem of a connector and of the worker's keys that it inherits, and the unknown keys."""
     if not config.get("connector.class"):
         why = "is required; tidelock connect plugins lists what there is"
-        return [Problem(f"{name}: connector.class", None, why)]
+        return [Problem(f"{name}: connector.class", None, why)], ()
     checked = check_with_references(Plugins(), config, worker, Providers.of(worker))
-    return [Problem(f"{name}: {key}", None, text) for key, texts in checked.errors.items() for text in texts]
+    wrong = [Problem(f"{name}: {key}", None, text) for key, texts in checked.errors.items() for text in texts]
+    return wrong, checked.unknown
 
 
 def sampled(

@@ -14,7 +14,7 @@ import click
 from tidelock.broker import Broker, BrokerSettings
 from tidelock.cli.commands import session
 from tidelock.cli.connect import connectors
-from tidelock.cli.connect.dry_run import problems_of
+from tidelock.cli.connect.dry_run import examined
 from tidelock.cli.options import running_address
 from tidelock.cli.up import state
 from tidelock.config import ConfigError
@@ -76,7 +76,7 @@ def _check(pipeline: Pipeline, worker: Mapping[str, str], file: Path) -> None:
     """Raise ConfigError with every problem of the worker's keys and of all connectors."""
     problems = list(StandaloneSettings.examine(worker, strict=False)[1])
     for config in pipeline.connectors:
-        problems += problems_of(worker, config, config["name"])
+        problems += examined(worker, config, config["name"])[0]  # the worker's log has the warnings
     if problems:
         raise ConfigError(tuple(problems), where=str(file))
 

@@ -51,7 +51,7 @@ def command(
     FILE is a connector (JSON, properties) or a pipeline (TOML). With --sample a source is polled once, from
     its beginning, and a sink gets what it sent, or records of its topics, read without a group. They go
     through converters and transforms; a SQL sink writes them in a transaction and rolls it back. Nothing is
-    produced, committed, registered or moved.
+    produced, committed, registered or moved. A key that nobody reads is a warning.
     """
     from tidelock.cli.connect import dry_run  # SQLAlchemy and the client: 300 ms
 

@@ -120,9 +120,7 @@ class DistributedHerder(HerderLoop):
             raise ConnectorExists(f"Connector {name} already exists")
         old = self._entry(name) if name in known else None
         full = self._completed(name, config, old)
-        checked = await self.validate(full)
-        if checked.error_count:
-            raise InvalidConfig(checked.message(), where=f"connector {name}")
+        await self._accept(name, full)
         given = {key: value for key, value in full.items() if value is not None}
         is_new = name not in known
         if not is_new and not may_replace:

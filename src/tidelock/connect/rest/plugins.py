@@ -18,7 +18,7 @@ from tidelock.connect.rest.routing import Reply, Request, Route
 from tidelock.connect.runtime.errors import InvalidConfig
 from tidelock.connect.runtime.herder import StandaloneHerder
 from tidelock.connect.runtime.plugins import Plugin, Plugins, connector_kind
-from tidelock.connect.runtime.validation import common_settings, definitions
+from tidelock.connect.runtime.validation import Checked, common_settings, definitions
 
 
 class PluginsResource:
@@ -36,6 +36,7 @@ class PluginsResource:
             Route("GET", "/connector-plugins", self.list),
             Route("GET", "/connector-plugins/*/config", self.config),
             Route("PUT", "/connector-plugins/*/config/validate", self.validate),
+            Route("PUT", "/connector-plugins/*/config/unknown", self.unknown),
         )
 
     async def root(self, request: Request) -> Reply:
@@ -79,6 +80,16 @@ class PluginsResource:
 
     async def validate(self, request: Request) -> Reply:
         """200 and Kafka's ConfigInfos, also when there are errors."""
+        return Reply(body=(await self._checked(request)).as_config_infos())
+
+    async def unknown(self, request: Request) -> Reply:
+        """The keys of a configuration that nobody reads; not in Kafka."""
+        found = (await self._checked(request)).unknown
+        return Reply(
+            body={"unknown": [{"key": one.key, "why": one.why, "nearest": one.nearest} for one in found]}
+        )
+
+    async def _checked(self, request: Request) -> Checked:
         name = request.segments[0]
         config = text_values(await request.json())
         given = config.get("connector.class")
@@ -89,8 +100,7 @@ class PluginsResource:
             raise InvalidConfig(
                 f"Included connector type {given} does not match request type {name.rsplit('.', 1)[-1]}"
             )
-        checked = await self._herder.validate(config)
-        return Reply(body=checked.as_config_infos())
+        return await self._herder.validate(config)
 
     def _plugin(self, name: str) -> Plugin:
         plugins = self._herder.plugins

@@ -173,6 +173,14 @@ class StandaloneHerder:
             check_with_references, self.plugins, config, self._worker, self._providers
         )
 
+    async def _accept(self, name: str, config: Config) -> None:
+        """Check a configuration that is to be taken; what nobody reads of it is said in the log."""
+        checked = await self.validate(config)
+        if checked.error_count:
+            raise InvalidConfig(checked.message(), where=f"connector {name}")
+        for problem in checked.unknown:
+            log.warning("connector %s: %s", name, problem)
+
     async def change_offsets(self, name: str, offsets: Items | None) -> bool:
         """Store other offsets for a stopped connector, or none at all; see ConnectorOffsets.change."""
         async with self._locked(name) as entry:
@@ -204,9 +212,7 @@ class StandaloneHerder:
         if old is not None and not may_replace:
             raise ConnectorExists(f"Connector {name} already exists")
         full = self._completed(name, config, old)
-        checked = await self.validate(full)
-        if checked.error_count:
-            raise InvalidConfig(checked.message(), where=f"connector {name}")
+        await self._accept(name, full)
         if old is None and name in self._entries:  # somebody was faster, while this one was checked
             raise ConnectorExists(f"Connector {name} already exists")
         given = {key: value for key, value in full.items() if value is not None}

@@ -1,8 +1,8 @@
 """Checks a connector's configuration, whole: every problem of every key, in the shape of Kafka's REST.
 
 One description per key (tidelock.config) feeds the definitions, the defaults and the errors. Keys that nobody
-knows are allowed, as in Kafka, but a required key that is absent says which unknown one looks like it.
-Imports the api, the plugins and the settings.
+knows are allowed, as in Kafka, and listed beside the errors (`unknown_keys`); a required key that is absent
+says which unknown one looks like it. Imports the api, the plugins and the settings.
 
 Source: Kafka `org.apache.kafka.connect.runtime.AbstractHerder.validateConnectorConfig`,
 `rest.entities.ConfigInfos`.
@@ -33,8 +33,7 @@ from tidelock.connect.runtime.settings import (
     WorkerSettings,
 )
 from tidelock.connect.runtime.topic_creation import topic_creation
-
-CONVERTERS = ("key.converter", "value.converter", "header.converter")
+from tidelock.connect.runtime.unknown_keys import CONVERTERS, unknown_keys
 
 Config = Mapping[str, str | None]
 
@@ -50,6 +49,7 @@ class Checked:
         errors: key -> texts; also keys without a description.
         loaded: the connector class, if there is one.
         inherited: key -> the worker's value, for keys that a connector may leave to the worker.
+        unknown: keys that nobody reads: no errors, as in Kafka.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Checked:
     errors: dict[str, list[str]] = field(default_factory=dict)
     loaded: type[Connector] | None = None
     inherited: dict[str, str] = field(default_factory=dict)
+    unknown: tuple[Problem, ...] = ()
 
     @property
     def kind(self) -> str:
@@ -157,6 +158,7 @@ def check(plugins: Plugins, config: Config, worker: Mapping[str, str]) -> Checke
     checked.add(chain.problems)
     checked.add(_converter_problems(plugins, given, worker))
     checked.add(_client_problems(checked.kind, given))
+    checked.unknown = unknown_keys(plugins, loaded, given, checked.keys)
     if loaded is not None and not checked.errors:
         checked.add(exactly_once_problems(loaded, given, worker))
         checked.add(loaded().validate(given))
