@@ -8,11 +8,13 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 from confluent_kafka import Consumer
 
+from tests.support.broker import BrokerProcess
 from tests.support.waiting import eventually
 from tidelock.cli.main import main
 
@@ -107,6 +109,60 @@ def test_a_topic_is_copied_with_json_lines(shell: Shell, topic: str) -> None:
     rows = shell.json("topic", "tail", copy, "--from", "beginning")
     assert [row["value"] for row in rows] == [str(number) for number in range(3000)]
     assert {row["partition"] for row in rows} == {2}
+
+
+def test_settings_and_partitions_are_altered(shell: Shell, topic: str) -> None:
+    line = ("topic", "alter", topic, "-c", "cleanup.policy=compact", "-d", "retention.ms", "-p", "5")
+    told = {
+        "cleanup.policy": ("delete (the broker's)", "compact"),
+        "retention.ms": ("1000000", "the broker's"),
+        "partitions": ("3", "5"),
+    }
+
+    def found() -> tuple[int, str | None, bool]:
+        one = shell.json("topic", "describe", topic)
+        return len(one["partitions"]), one["configs"].get("cleanup.policy"), "retention.ms" in one["configs"]
+
+    for more, after in (("--dry-run",), (3, None, True)), ((), (5, "compact", False)):
+        rows = shell.json(*line, *more)
+        assert {row["what"]: (row["before"], row["after"]) for row in rows} == told
+        eventually(lambda after=after: found() == after, 20)
+    eventually(lambda: shell.json(*line) == [], 20)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        (["-c", "retention.mss=1"], "did you mean retention.ms?"),
+        (["-d", "retention.mss"], "did you mean retention.ms?"),
+        (["-c", "retention.ms=soon"], "retention.ms"),
+        (["-p", "2"], "has 3, and partitions cannot be taken away"),
+        (["-c", "retention.ms=1", "-d", "retention.ms"], "cannot be set and deleted at once"),
+        ([], "there is nothing to alter"),
+    ],
+)
+def test_what_cannot_be_altered(shell: Shell, topic: str, line: list[str], says: str) -> None:
+    assert says in shell("topic", "alter", topic, *line, code=2)
+    assert shell.json("topic", "describe", topic)["configs"]["retention.ms"] == "1000000"
+
+
+def test_a_topic_that_is_not_there_is_not_altered(shell: Shell, topic: str) -> None:
+    shell("topic", "alter", topic, "absent", "-c", "retention.ms=1", code=4)
+    assert shell.json("topic", "describe", topic)["configs"]["retention.ms"] == "1000000"
+
+
+def test_a_full_disk_is_told_with_what_to_do(
+    tmp_path: Path, shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidelock.cli.kafka.RETRIES", 2)
+    with BrokerProcess(tmp_path / "data", flags=["--full"]) as broker:
+        at = ("--bootstrap", broker.bootstrap)
+        shell("topic", "create", "full-up", *at)
+        shown = shell("topic", "produce", "full-up", *at, code=1, feed="a\n")
+        told = "free disk space, or keep less: tidelock topic alter"
+        eventually(lambda: told in broker.log.read_text(), 20)
+    assert "its disk is full or fails (KAFKA_STORAGE_ERROR)" in shown
+    assert "tidelock topic alter TOPIC -c retention.bytes=N" in shown
 
 
 def test_a_bad_line_is_named(shell: Shell, topic: str) -> None:

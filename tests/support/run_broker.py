@@ -1,7 +1,8 @@
 """Runs one broker in a process of its own: `python -m tests.support.run_broker KEY=VALUE...`.
 
 With `--uvloop` it runs on uvloop; with `--synced` it writes down what it syncs, and makes recovery
-checkpoints often. Prints the bootstrap address once it accepts; stops on SIGTERM.
+checkpoints often; with `--full` its disk has no room for records of topics named full-*. Prints the bootstrap
+address once it accepts; stops on SIGTERM.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from tests.support.full_disk import FullFiles
 from tests.support.synced import SyncedFiles
 from tidelock.broker import server
 from tidelock.broker.log import stored_log
@@ -29,6 +31,9 @@ def main() -> None:
         arguments.remove("--synced")
         server.RealFiles = SyncedFiles  # type: ignore[misc]  # the one place where a broker makes its files
         stored_log.RESUME_EVERY_BYTES = 1 << 16
+    if "--full" in arguments:
+        arguments.remove("--full")
+        server.RealFiles = FullFiles  # type: ignore[misc]  # as above
     given = dict(argument.split("=", 1) for argument in arguments)
     broker = Broker(BrokerSettings.parse(given))
 

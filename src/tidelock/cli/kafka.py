@@ -28,6 +28,9 @@ POLL_RECORDS = 1000
 POLL_TIMEOUT = 0.1
 PATIENCE = 8.0
 PAUSE = 0.1
+RETRIES = 8
+"""Of a request that the broker refuses for the moment: 0.1 s, 0.2 s, 0.4 s and so on up to 1 s apart.
+Together they take less than PATIENCE, so that the broker's reason is told and not a time-out."""
 
 T = TypeVar("T")
 
@@ -74,6 +77,12 @@ class NotAcknowledgedError(UnreachableError):
     code = "TID-737"
 
 
+class BrokerDiskError(TidelockError):
+    """The broker cannot write to its disk, which is full or broken."""
+
+    code = "TID-742"
+
+
 _UNSETTLED = (
     codes.CoordinatorLoadInProgress,
     codes.CoordinatorNotAvailable,
@@ -99,6 +108,11 @@ _MEANINGS: dict[type[codes.KafkaError], tuple[type[TidelockError], str]] = {
     codes.MessageTooLarge: (
         BrokerRefusedError,
         "a smaller record, or a topic with a larger max.message.bytes",
+    ),
+    codes.KafkaStorageError: (
+        BrokerDiskError,
+        "see `tidelock logs broker`; if the disk is full, free space, or keep less:"
+        " tidelock topic alter TOPIC -c retention.bytes=N",
     ),
     codes.TopicAuthorizationFailed: (NotAllowedError, "ask who runs the cluster for the permission"),
     codes.GroupAuthorizationFailed: (NotAllowedError, "ask who runs the cluster for the permission"),
@@ -205,7 +219,11 @@ def produce(bootstrap: str, topic: str, records: Iterable[Outgoing]) -> int:
     Raises:
         TidelockError: the first record that the broker did not take.
     """
-    settings = {"bootstrap.servers": bootstrap, "delivery.timeout.ms": str(int(PATIENCE * 1000))}
+    settings = {
+        "bootstrap.servers": bootstrap,
+        "delivery.timeout.ms": str(int(PATIENCE * 1000)),
+        "retries": str(RETRIES),
+    }
     with meaning(bootstrap, topic), Producer(settings, name="tidelock-cli") as producer:
         try:
             count = producer.send_batch(topic, records)
@@ -214,8 +232,11 @@ def produce(bootstrap: str, topic: str, records: Iterable[Outgoing]) -> int:
             raise NotAcknowledgedError(
                 f"the broker did not acknowledge the records within {PATIENCE:.0f} s",
                 where=f"topic {topic} on {bootstrap}: {error.what}",
-                hint="tidelock status; tidelock logs broker (a full disk is said there)",
+                hint="tidelock status; tidelock logs broker",
             ) from error
+        except codes.KafkaStorageError as error:
+            what = "the broker cannot store the records: its disk is full or fails (KAFKA_STORAGE_ERROR)"
+            raise codes.KafkaStorageError(what, where=error.where) from error
         return count
 
 

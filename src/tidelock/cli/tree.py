@@ -49,6 +49,9 @@ TREE: dict[str, Leaf | Branch] = {
                 "Show a topic: its partitions with their offsets, and its own settings.",
                 "tidelock.cli.topic.describe",
             ),
+            "alter": Leaf(
+                "Change settings of topics, or give them more partitions.", "tidelock.cli.topic.alter"
+            ),
             "delete": Leaf("Delete topics and everything in them.", "tidelock.cli.topic.delete"),
             "produce": Leaf(
                 "Produce one record per line of standard input or of a file.", "tidelock.cli.topic.produce"

@@ -57,6 +57,17 @@ class TopicDescription:
 
 
 @dataclass(frozen=True, slots=True)
+class TopicConfig:
+    """A setting of a topic: what holds, and whether it is the topic's own or the broker's.
+
+    `value` is None for a secret.
+    """
+
+    value: str | None
+    is_own: bool
+
+
+@dataclass(frozen=True, slots=True)
 class GroupListing:
     """One line of a list of groups."""
 
@@ -170,10 +181,7 @@ class Admin:
         where = f"topic {name}"
         asked = self._library.TopicCollection([name])
         found = self._one(self._client.describe_topics(asked, request_timeout=ANSWER_WITHIN), name, where)
-        resource = self._admin.ConfigResource(self._admin.ResourceType.TOPIC, name)
-        configs = self._one(
-            self._client.describe_configs([resource], request_timeout=ANSWER_WITHIN), resource, where
-        )
+        configs = self.topic_configs(name)
         return TopicDescription(
             name=name,
             id=str(found.topic_id),
@@ -187,8 +195,57 @@ class Admin:
                 )
                 for one in found.partitions
             ),
-            configs={key: str(one.value) for key, one in sorted(configs.items()) if not one.is_default},
+            configs={key: str(one.value) for key, one in configs.items() if one.is_own},
         )
+
+    def topic_configs(self, name: str) -> dict[str, TopicConfig]:
+        """Return every setting that a topic has, by name.
+
+        Raises:
+            UnknownTopicOrPartition: there is no such topic.
+        """
+        resource = self._topic_resource(name)
+        answers = self._client.describe_configs([resource], request_timeout=ANSWER_WITHIN)
+        found = self._one(answers, resource, f"topic {name}")
+        return {key: TopicConfig(one.value, not one.is_default) for key, one in sorted(found.items())}
+
+    def alter_topic_configs(
+        self, name: str, changes: Mapping[str, str | None], *, dry_run: bool = False
+    ) -> None:
+        """Set single settings of a topic; None takes the topic's own away, and the broker's holds.
+
+        Args:
+            name: of the topic.
+            changes: setting -> text; what is not named stays as it is (KIP-339).
+            dry_run: have the broker check it only.
+
+        Raises:
+            UnknownTopicOrPartition: there is no such topic.
+            InvalidConfig: a setting or a value that the broker does not take; nothing is changed.
+        """
+        kinds = self._admin.AlterConfigOpType
+        entries = [
+            self._admin.ConfigEntry(
+                key, value, incremental_operation=kinds.DELETE if value is None else kinds.SET
+            )
+            for key, value in changes.items()
+        ]
+        resource = self._topic_resource(name, incremental_configs=entries)
+        answers = self._client.incremental_alter_configs(
+            [resource], validate_only=dry_run, request_timeout=ANSWER_WITHIN
+        )
+        self._one(answers, resource, f"topic {name}")
+
+    def add_partitions(self, name: str, total: int, *, dry_run: bool = False) -> None:
+        """Give a topic more partitions, `total` of them in the end; `dry_run` has the broker check it only.
+
+        Raises:
+            UnknownTopicOrPartition: there is no such topic.
+            InvalidPartitions: it has as many, or more, already.
+        """
+        wanted = [self._admin.NewPartitions(name, total)]
+        answers = self._client.create_partitions(wanted, validate_only=dry_run, request_timeout=ANSWER_WITHIN)
+        self._one(answers, name, f"topic {name}")
 
     def topic_id(self, topic: str) -> str:
         """Return a topic's id, which another topic of the same name does not have; zeros before Kafka 2.8.
@@ -311,6 +368,9 @@ class Admin:
         self._one(
             self._client.delete_consumer_groups([name], request_timeout=ANSWER_WITHIN), name, f"group {name}"
         )
+
+    def _topic_resource(self, name: str, **more: Any) -> Any:
+        return self._admin.ConfigResource(self._admin.ResourceType.TOPIC, name, **more)
 
     def _described(self, group: str) -> Any:
         answers = self._client.describe_consumer_groups([group], request_timeout=ANSWER_WITHIN)

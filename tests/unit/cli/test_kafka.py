@@ -15,6 +15,7 @@ from tidelock.protocol import error_codes as codes
         (codes.TopicAlreadyExists(), 6),
         (codes.InvalidConfig(), 2),
         (codes.TopicAuthorizationFailed(), 5),
+        (codes.KafkaStorageError(), 1),
         (codes.UnknownServerError(), 1),
     ],
 )

@@ -25,7 +25,7 @@ from tidelock.broker.log.scan import MAX_RELATIVE_OFFSET
 from tidelock.broker.log.segment import Segment, name_of
 from tidelock.broker.log.segments import Segments
 from tidelock.broker.log.settings import LogSettings
-from tidelock.broker.log.troubles import FULL, Troubles
+from tidelock.broker.log.troubles import FULL, MORE_ROOM, Troubles
 from tidelock.protocol.error_codes import KafkaStorageError
 
 DELETED_SUFFIX = "-delete"
@@ -156,7 +156,7 @@ class StoredLog:
         return KafkaStorageError(
             "no space is left for the log" if full else f"the log could not be written: {error}",
             where=self.folder,
-            hint="free disk space, or shorten retention.ms or retention.bytes" if full else None,
+            hint=MORE_ROOM if full else None,
         )
 
     # -- deleting

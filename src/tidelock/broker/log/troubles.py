@@ -13,6 +13,7 @@ from dataclasses import dataclass
 # While a trouble lasts it is said again this often; seconds.
 REPEAT_INTERVAL = 300.0
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+MORE_ROOM = "free disk space, or keep less: tidelock topic alter TOPIC -c retention.bytes=N (or retention.ms)"
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Troubles:
         kind, remedy = f"{where}: {reason}", ""
         if number in FULL:
             kind, reason = "full", "no space is left"
-            remedy = "; free disk space, or shorten retention.ms or retention.bytes"
+            remedy = f"; {MORE_ROOM}"
         known = self._known.setdefault(kind, Trouble(""))
         known.text = f"{where}: {what}: {reason}{remedy}"
         known.count += 1

@@ -16,7 +16,11 @@ from tidelock.cli.commands import command as declare
         "tidelock topic produce orders -K : < orders.txt",
         "tidelock topic tail orders -o jsonl | tidelock topic produce copy --jsonl",
     ),
-    exits={2: "a line is wrong; the lines before it were sent", 3: "no broker answers"},
+    exits={
+        1: "the broker cannot store the records",
+        2: "a line is wrong; the lines before it were sent",
+        3: "no broker answers",
+    },
 )
 @click.argument("name")
 @click.argument("file", type=click.File("rb"), default="-")
