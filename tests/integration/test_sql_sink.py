@@ -1,16 +1,22 @@
 """The SQL sink on real databases: exactly once over kills, replays and zombies, for any order of writes."""
 
 import datetime
+import multiprocessing
+import os
 import random
-from collections.abc import Iterator
+import signal
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
-from sqlalchemy.engine import URL
+from sqlalchemy.engine import URL, make_url
 
 from tests.support.databases import Databases
+from tests.support.waiting import eventually
 from tidelock.connect.api import (
     ConnectError,
     DataError,
@@ -22,8 +28,10 @@ from tidelock.connect.api import (
     TopicPartition,
 )
 from tidelock.connect.connectors.jdbc.sink import JdbcSinkConnector, JdbcSinkTask
+from tidelock.errors import TidelockError
 from tidelock.sql import open_engine
 from tidelock.sql.errors import Fenced, TableNotFound, TableUnfit, TopicReplaced
+from tidelock.sql.writers import postgresql
 
 UTC = datetime.UTC
 KEY = Schema.string(optional=True)
@@ -215,6 +223,49 @@ def test_a_zombie_writes_nothing(any_database: URL) -> None:
     zombie.task.close([TopicPartition("orders", 1)])
     with pytest.raises(Fenced, match="not open"):
         zombie.task.put(batch([("c", order("4"))], first=1, partition=1))
+
+
+def write_and_stand_still(url: str, events: Connection) -> None:
+    """A task in a process of its own, paused in the middle of a COPY, that writes on when it is let go."""
+    adapted = postgresql._adapted
+
+    def paused(rows: Sequence[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+        yield from adapted(rows[:100])
+        os.kill(os.getpid(), signal.SIGSTOP)
+        yield from adapted(rows[100:])
+
+    sink = Sink(make_url(url))
+    sink.task.put(batch([("a", order("1"))]))
+    postgresql._adapted = paused  # type: ignore[assignment]
+    for _ in range(2):
+        try:
+            sink.task.put(batch([(f"zombie {number}", order("9")) for number in range(200)], first=1))
+        except TidelockError as error:
+            events.send(type(error))
+            postgresql._adapted = adapted
+
+
+@pytest.mark.needs_db
+def test_an_heir_ends_the_session_of_a_task_that_stands_still_inside_copy(database_url: Databases) -> None:
+    """No time-out of PostgreSQL's does: a session that waits for the rest of a COPY counts as active."""
+    url = database_url("postgresql")
+    events, others = multiprocessing.Pipe()
+    arguments = (url.render_as_string(hide_password=False), others)
+    zombie = multiprocessing.get_context("spawn").Process(target=write_and_stand_still, args=arguments)
+    zombie.start()
+    assert zombie.pid is not None
+    status = Path(f"/proc/{zombie.pid}/stat")
+    try:
+        eventually(lambda: status.read_text().rpartition(")")[2].split()[0] == "T", 60)
+        heir = Sink(url)
+        assert heir.start_of() == 1
+        heir.task.put(batch([("a", order("2"))], first=1))
+        os.kill(zombie.pid, signal.SIGCONT)
+        assert [events.recv(), events.recv()] == [RetriableError, Fenced]
+        zombie.join(60)
+    finally:
+        zombie.kill()
+    assert totals(url) == {"a": 2}
 
 
 def test_without_the_ledger_the_workers_offsets_decide(any_database: URL) -> None:

@@ -9,6 +9,9 @@ replay starts exactly behind the last row. The offsets a consumer group commits 
 Offsets mean something within one topic. Table `tidelock_topics` keeps its id; where a topic was deleted and
 made anew, `claim` refuses, because its first records would look as if they had been written.
 
+A task that stands still inside a batch's transaction holds its row, and its heir's `claim` waits for it. On
+PostgreSQL `claim` ends such a session after a second: what it would have committed is the heir's to write.
+
     claim(...)                               at open, its own transaction
     begin; admit -> next; write rows at or above next; advance; commit
 """
@@ -21,12 +24,23 @@ from typing import NamedTuple, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects import mysql, postgresql, sqlite
 from sqlalchemy.engine import Connection
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 
 from tidelock.sql.errors import Fenced, TopicReplaced
 
 TABLE = "tidelock_offsets"
 TOPICS = "tidelock_topics"
+LOCK_NOT_AVAILABLE = "55P03"  # PostgreSQL's SQLSTATE
+HANDOVER = 1  # seconds that a predecessor's transaction may still take before its heir ends it
+# The xmax of a locked row is its locker, whose session holds the lock of that transaction id. Another user's
+# session may not be ended, and is waited for.
+END_HOLDER = f"""
+SELECT pg_terminate_backend(pid)
+FROM {TABLE} AS o JOIN pg_locks ON transactionid = o.xmax JOIN pg_stat_activity USING (pid)
+WHERE o.connector = :connector AND o.topic = :topic AND o.partition = :partition
+  AND locktype = 'transactionid' AND granted AND usename = current_user
+"""
 Pair = TypeVar("Pair", bound=tuple[str, int])
 _NAME_LENGTH = 249  # the longest topic name that Kafka takes
 
@@ -124,7 +138,10 @@ class Ledger:
     def claim(
         self, connection: Connection, partitions: Iterable[tuple[str, int]]
     ) -> Mapping[tuple[str, int], Start]:
-        """Take partitions over, in the order of their names so that two claimants cannot deadlock."""
+        """Take partitions over, in the order of their names so that two claimants cannot deadlock.
+
+        PostgreSQL: a session of the same user whose transaction holds one of them for a second is ended.
+        """
         return {pair: self._claim(connection, *pair) for pair in sorted(partitions)}
 
     def admit(self, connection: Connection, topic: str, partition: int, epoch: int) -> int | None:
@@ -171,9 +188,17 @@ class Ledger:
 
     def _claim(self, connection: Connection, topic: str, partition: int) -> Start:
         row = {"connector": self.connector, "topic": topic, "partition": partition, "epoch": 0}
-        connection.execute(_insert_unless_there(connection, self.table).values(**row))
-        raised = self.table.update().where(*self._is(topic, partition)).values(epoch=self.table.c.epoch + 1)
-        connection.execute(raised)  # from here on this transaction holds the row
+        lock = (  # both wait for a transaction that has changed the row
+            _insert_unless_there(connection, self.table).values(**row),
+            self.table.update().where(*self._is(topic, partition)).values(epoch=self.table.c.epoch + 1),
+        )
+        if connection.dialect.name == "postgresql":
+            while not _done_in_time(connection, lock):
+                connection.execute(sa.text(END_HOLDER), row)
+        else:
+            for statement in lock:
+                connection.execute(statement)
+        # from here on this transaction holds the row
         query = sa.select(self.table.c.next_offset, self.table.c.epoch).where(*self._is(topic, partition))
         found = connection.execute(query).one()
         return Start(None if found.next_offset is None else int(found.next_offset), int(found.epoch))
@@ -181,6 +206,21 @@ class Ledger:
     def _is(self, topic: str, partition: int) -> tuple[sa.ColumnElement[bool], ...]:
         columns = self.table.c
         return columns.connector == self.connector, columns.topic == topic, columns.partition == partition
+
+
+def _done_in_time(connection: Connection, statements: Iterable[sa.Executable]) -> bool:
+    """Run statements; False, and nothing done, when one has waited HANDOVER seconds for a lock."""
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{HANDOVER}s'")
+            for statement in statements:
+                connection.execute(statement)
+            connection.exec_driver_sql("SET LOCAL lock_timeout TO DEFAULT")
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            raise
+        return False
+    return True
 
 
 def _insert_unless_there(connection: Connection, table: sa.Table) -> sa.Insert:
