@@ -312,7 +312,7 @@ def test_an_idle_task_is_small(worker: Worker, tmp_path: Path, name: str) -> Non
     for one in tasks:
         worker.until(one, "RUNNING", "RUNNING")
     private = [private_memory(worker.task_pid(one)) for one in tasks]
-    assert max(private) < 12_000_000, private
+    assert max(private) < 8_000_000, private
 
 
 def private_memory(pid: int) -> int:

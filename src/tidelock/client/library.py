@@ -34,6 +34,14 @@ def load() -> ModuleType:
     return confluent_kafka
 
 
+def warm_up() -> None:
+    """Have librdkafka and OpenSSL make what they make once per process, and leave no client and no thread.
+
+    For a process that forks others, which then share it.
+    """
+    load().Consumer({"group.id": "none", "log_level": 0}).close()
+
+
 def make(kind: Callable[..., Any], settings: ClientSettings, properties: Mapping[str, Any]) -> Any:
     """Make a client of librdkafka.
 

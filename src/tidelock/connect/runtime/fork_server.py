@@ -22,6 +22,8 @@ import socket
 import sys
 from typing import Any
 
+from tidelock.client import library
+from tidelock.config import Settings
 from tidelock.connect.runtime.channel import encode
 from tidelock.connect.runtime.task_process import run_task
 
@@ -29,6 +31,7 @@ HEADER = 4
 OURS = "tidelock."
 SHARED = (  # what every task needs, so that all share its pages; no client is made here
     "confluent_kafka",
+    "confluent_kafka.admin",  # the library imports it with the first assignment of partitions
     "encodings.idna",
     "tidelock.connect.converters.json",
     "tidelock.connect.converters.simple_header",
@@ -49,8 +52,8 @@ def main(descriptor: int) -> None:
     signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
     for module in SHARED:
         importlib.import_module(module)
-    gc.collect()
-    gc.freeze()
+    library.warm_up()
+    _freeze()
     channel.sendall(encode({"ready": os.getpid()}))
     with selectors.DefaultSelector() as selector:
         selector.register(channel, selectors.EVENT_READ)
@@ -74,15 +77,29 @@ def _serve_one(channel: socket.socket, private: tuple[socket.socket, ...]) -> bo
         _exactly(channel, int.from_bytes(head, "big"))
     )
     [descriptor] = descriptors
-    if spec["module"].startswith(OURS):
-        importlib.import_module(spec["module"])  # once for all tasks; a third party's only in its own process
-        gc.freeze()
+    module = spec["module"]
+    if module.startswith(OURS) and module not in sys.modules:
+        importlib.import_module(module)  # once for all tasks; a third party's only in its own process
+        _freeze()
     pid = os.fork()
     if pid == 0:
         _become_task(spec, descriptor, (channel, *private))
     os.close(descriptor)
     channel.sendall(encode({"pid": pid}))
     return True
+
+
+def _freeze() -> None:
+    """Make what each task would make for itself, and keep the collector from writing to all of it."""
+    _describe(Settings)
+    gc.collect()
+    gc.freeze()
+
+
+def _describe(kind: type[Settings]) -> None:
+    for one in kind.__subclasses__():
+        one.describe()
+        _describe(one)
 
 
 def _become_task(spec: dict[str, Any], descriptor: int, private: tuple[socket.socket, ...]) -> None:

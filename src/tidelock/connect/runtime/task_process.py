@@ -45,6 +45,7 @@ from tidelock.runtime import SystemClock
 log = logging.getLogger(__name__)
 
 EXIT_FAILED = 1
+PLUGINS = Plugins()  # shared by all tasks, as the fork server made it; a task looks for entry points itself
 BROKER_WAIT = 0.3
 
 
@@ -142,7 +143,7 @@ def _end_now() -> None:
 
 
 def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
-    plugins, config, worker = Plugins(), spec["config"], spec["worker"]
+    plugins, config, worker = PLUGINS, spec["config"], spec["worker"]
     settings = SinkConnectorSettings.parse(config, strict=False)
     name, number = spec["connector"], spec["task"]
     reporter = _reporter(settings, spec, switch)
@@ -208,7 +209,7 @@ def _reporter(settings: SinkConnectorSettings, spec: Mapping[str, Any], switch: 
 
 
 def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
-    plugins, config, worker = Plugins(), spec["config"], spec["worker"]
+    plugins, config, worker = PLUGINS, spec["config"], spec["worker"]
     settings = SourceConnectorSettings.parse(config, strict=False)
     name, number = spec["connector"], spec["task"]
     converters = SourceConverters(
