@@ -19,6 +19,19 @@ SECURITY = (
     "ssl.",
     "super.users",
 )
+# What files of Kafka 3 and before have.
+ZOOKEEPER = "zookeeper."
+GONE = frozenset(
+    (
+        "broker.id.generation.enable",
+        "control.plane.listener.name",
+        "inter.broker.protocol.version",
+        "log.message.downconversion.enable",
+        "log.message.format.version",
+        "log.message.timestamp.difference.max.ms",
+        "reserved.broker.max.id",
+    )
+)
 _UNUSED = """
 add.partitions.to.txn.retry.backoff.max.ms add.partitions.to.txn.retry.backoff.ms
 alter.config.policy.class.name alter.log.dirs.replication.quota.window.num
@@ -112,6 +125,8 @@ def what_is_wrong(name: str) -> str | None:
     """Say why a key that the broker does not know is refused; None: it is taken, and has no effect."""
     if any(f".{name}".find(f".{one}") >= 0 for one in SECURITY):
         return "this broker has no TLS, no SASL and no ACLs"
+    if name.startswith(ZOOKEEPER) or name in GONE:
+        return "Kafka has no such key since 4.0, which runs without ZooKeeper; delete the line"
     if name in UNUSED or name.startswith(LISTENER):
         return None
     return "is not a known key"

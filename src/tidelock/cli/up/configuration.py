@@ -34,31 +34,34 @@ def gathered(assignments: Sequence[str], file: Path | None) -> dict[str, dict[st
         ConfigError: with every unknown part, unknown key and bad value.
         ConfigFileError: the file cannot be read.
     """
-    pairs = [*(_from_file(file) if file else ()), *map(split, assignments)]
+    from_file, own = _from_file(file) if file else ([], None)
+    assigned = [split(one) for one in assignments]
     settings: dict[str, dict[str, str]] = {}
     problems: list[Problem] = []
-    for name, value in pairs:
+    for name, value in [*from_file, *assigned]:
         part, _, key = name.partition(".")
         if part in PARTS and key:
             settings.setdefault(part, {})[key] = value
         else:
             problems.append(_misplaced(name, value))
     for part, given in settings.items():
-        problems += [
-            Problem(f"{part}.{one.key}", one.value, one.why, one.nearest and f"{part}.{one.nearest}")
-            for one in settings_class(part).examine(given)[1]
-            if one.value is not None
-        ]
+        bare = {name for name, _ in from_file if part == own} - {name for name, _ in assigned}
+        for one in settings_class(part).examine(given)[1]:
+            if one.value is not None:
+                prefix = "" if f"{part}.{one.key}" in bare else f"{part}."
+                meant = one.nearest and prefix + one.nearest
+                problems.append(Problem(prefix + one.key, one.value, one.why, meant))
     if problems:
         raise ConfigError(tuple(problems), where=str(file) if file else "--set")
     return settings
 
 
-def _from_file(file: Path) -> list[tuple[str, str]]:
+def _from_file(file: Path) -> tuple[list[tuple[str, str]], str | None]:
+    """Return names, each with its part, and the part whose own file it is: there the names have none."""
     pairs = list(read_pairs(file))
     if file.suffix == ".properties" and any(name in SERVER_PROPERTIES for name, _ in pairs):
-        return [(f"broker.{name}", value) for name, value in pairs]
-    return pairs
+        return [(f"broker.{name}", value) for name, value in pairs], "broker"
+    return pairs, None
 
 
 def split(assignment: str) -> tuple[str, str]:

@@ -73,6 +73,14 @@ class Wish:
             ready_file,
         )
 
+    @property
+    def topics(self) -> str | None:
+        """Folder of the broker's topics, where its settings put them outside the data folder."""
+        given = self.settings.get("broker", {})
+        named = given.get("log.dirs") or given.get("log.dir")
+        runs = any(part.name == "broker" for part in self.parts)
+        return str(Path(named.strip()).resolve()) if named and runs else None
+
     def port(self, part: Part) -> int:
         """Return the port that a part is to take; 0 is any."""
         if self.any_port:
@@ -101,7 +109,7 @@ def up(wish: Wish) -> int:
             return 130
         run.greet()
         supervisor.run()
-    run.say("Stopped; nothing is kept." if wish.memory else f"Stopped. The data stays in {data}")
+    run.say(banner.farewell(str(data), wish.topics, memory=wish.memory))
     return 0
 
 
@@ -125,25 +133,28 @@ class Run:
     def greet(self) -> None:
         """Write the files and the banner: everything accepts."""
         self.tell()
-        running = self.supervisor
-        details = {one.part.name: one.detail for one in running.parts}
-        text = banner.lines(__version__, running.addresses, details, str(self._data), self._wish.memory)
-        last = banner.ready_line(processes.own_age(), running.addresses)
+        details = {one.part.name: one.detail for one in self.supervisor.parts}
+        text = banner.lines(self._running(), details, memory=self._wish.memory)
+        last = banner.ready_line(processes.own_age(), self.supervisor.addresses)
         click.echo("\n".join([*text, last]))
         sys.stdout.flush()
 
     def tell(self) -> None:
         """Replace the state file and the ready file."""
+        now = self._running()
+        for path in self._files:
+            state.write(path, now)
+
+    def _running(self) -> state.Running:
         pids = {"up": processes.own_pid(), **self.supervisor.pids}
-        now = state.Running(
+        return state.Running(
             data=str(self._data),
             version=__version__,
             started={name: processes.start_ticks(pid) for name, pid in pids.items()},
             addresses=self.supervisor.addresses,
             pids=pids,
+            topics=self._wish.topics,
         )
-        for path in self._files:
-            state.write(path, now)
 
     def forget(self) -> None:
         """Remove the files: nothing runs any more."""
@@ -225,7 +236,7 @@ def _attach(wish: Wish, data: Path) -> int:
             where=str(data),
             hint="tidelock down, then start it with all the parts you want; or use another --data DIR",
         )
-    text = banner.lines(running.version, running.addresses, {}, str(data), memory=False)
+    text = banner.lines(running, {}, memory=False)
     click.echo("\n".join([*text, f"Runs already (pid {running.pid}).  tidelock status  ·  tidelock down"]))
     if wish.ready_file is not None:
         state.write(wish.ready_file, running)

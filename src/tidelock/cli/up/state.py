@@ -36,13 +36,18 @@ class NothingRunsError(NotFoundError):
 
 @dataclass(frozen=True, slots=True)
 class Running:
-    """What one `tidelock up` runs; `started` has each process's start time, see processes.start_ticks."""
+    """What one `tidelock up` runs.
+
+    `started` has each process's start time, see processes.start_ticks; `topics` is the broker's folder where
+    its own settings put it outside `data`.
+    """
 
     data: str
     version: str
     started: Mapping[str, int]
     addresses: Mapping[str, str] = field(default_factory=dict)
     pids: Mapping[str, int] = field(default_factory=dict)
+    topics: str | None = None
 
     @property
     def pid(self) -> int:
@@ -55,6 +60,7 @@ class Running:
             **self.addresses,
             "pids": dict(self.pids),
             "data": self.data,
+            **({} if self.topics is None else {"topics": self.topics}),
             "version": self.version,
             "started": dict(self.started),
         }
@@ -72,6 +78,7 @@ def recorded(data: Path) -> Running | None:
         document = json.loads((data / STATE_FILE).read_text())
         pids = {str(name): int(pid) for name, pid in document.pop("pids").items()}
         known = {name: document.pop(name) for name in ("data", "version", "started")}
+        known["topics"] = document.pop("topics", None)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
     return Running(addresses=document, pids=pids, **known) if "up" in pids else None

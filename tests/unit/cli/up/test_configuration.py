@@ -38,6 +38,15 @@ def test_a_kafka_brokers_own_file_is_taken(tmp_path: Path) -> None:
             "num.partitions": "2",
         }
     }
-    file.write_text("node.id=1\nnum.io.thread=8\n")
-    with pytest.raises(ConfigError, match=r"broker\.num\.io\.thread: is not a known key"):
-        gathered([], file)
+
+
+def test_problems_of_a_kafka_brokers_own_file_have_its_names(tmp_path: Path) -> None:
+    file = tmp_path / "server.properties"
+    file.write_text("node.id=1\nnum.io.thread=8\nlog.retention.hour=1\nzookeeper.connect=localhost:2181\n")
+    with pytest.raises(ConfigError) as caught:
+        gathered(["broker.log.dir=a,b", "broker.num.partitions=x"], file)
+    told = {one.key: (one.why, one.nearest) for one in caught.value.problems}
+    assert told["num.io.thread"] == ("is not a known key", None)
+    assert told["log.retention.hour"] == ("is not a known key", "log.retention.hours")
+    assert "without ZooKeeper" in told["zookeeper.connect"][0]
+    assert {"broker.log.dir", "broker.num.partitions"} <= told.keys()
