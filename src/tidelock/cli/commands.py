@@ -89,6 +89,11 @@ class HouseCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; returns its exit code."""
+        from tidelock.cli.variables import misspelt
+        from tidelock.runtime import environment
+
+        for line in misspelt(environment()):
+            click.echo(f"Warning: {line}", err=True)
         try:
             return super().invoke(ctx)
         except BrokenPipeError as error:

@@ -6,6 +6,7 @@ import importlib
 import traceback
 from typing import Any, cast
 
+from tidelock.config import nearest
 from tidelock.errors import UsageError
 from tidelock.http.registration import registers_itself
 from tidelock.web import AsgiApp
@@ -30,12 +31,7 @@ def load(name: str, *, is_factory: bool = False) -> AsgiApp:
     module_name, colon, path = name.partition(":")
     if not (module_name and colon and path):
         raise NoApplicationError(f"{name!r} names no application", hint="write it like orders:app")
-    found: Any = _module(module_name, name)
-    for part in path.split("."):
-        try:
-            found = getattr(found, part)
-        except AttributeError:
-            raise NoApplicationError(f"{module_name} has no {path}", where=name) from None
+    found = _attribute(_module(module_name, name), module_name, path)
     if is_factory:
         found = found()
     if not callable(found):
@@ -53,6 +49,22 @@ def load(name: str, *, is_factory: bool = False) -> AsgiApp:
             hint="remove register(...), which `tidelock run` does; or serve it with uvicorn",
         )
     return cast("AsgiApp", found)
+
+
+def _attribute(module: Any, module_name: str, path: str) -> Any:
+    """Return what a module has at a path; the error names the nearest attribute."""
+    found, seen = module, f"{module_name}:"
+    for part in path.split("."):
+        try:
+            found = getattr(found, part)
+        except AttributeError:
+            near = nearest(part, tuple(one for one in dir(found) if not one.startswith("_")))
+            hint = None if near is None else f"did you mean {seen}{near}?"
+            raise NoApplicationError(
+                f"{module_name} has no {path}", where=f"{module_name}:{path}", hint=hint
+            ) from None
+        seen += f"{part}."
+    return found
 
 
 def _module(module_name: str, name: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from types import ModuleType
 from typing import Any
@@ -45,6 +46,8 @@ def test_an_application_is_found() -> None:
         ("shop:", "names no application"),
         ("no_such_module_here:app", "there is no module no_such_module_here"),
         ("shop_of_the_test:nothing", "has no nothing"),
+        ("shop_of_the_test:appp", "did you mean shop_of_the_test:app?"),
+        ("shop_of_the_test:inner.wraped", "did you mean shop_of_the_test:inner.wrapped?"),
         ("shop_of_the_test:number", "cannot be called"),
         ("shop_of_the_test:flask", "is a WSGI application"),
         ("shop_of_the_test:registered", "registers itself"),
@@ -52,5 +55,5 @@ def test_an_application_is_found() -> None:
     ],
 )
 def test_what_is_wrong_is_said(name: str, says: str) -> None:
-    with pytest.raises(NoApplicationError, match=says):
+    with pytest.raises(NoApplicationError, match=re.escape(says)):
         load(name)
