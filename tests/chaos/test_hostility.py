@@ -1,7 +1,8 @@
 """Hostile and countless clients cost a broker neither its life nor its memory; others are served meanwhile.
 
 `CHAOS_FUZZ_SECONDS` (6), `CHAOS_SEED` and `CHAOS_CONNECTIONS` (1000) say how long, which and how many. The
-log tells another client's latencies; they are not asserted, for a busy machine has its own.
+log tells another client's latencies, and of what the turns of the broker's loop were made, which is the
+broker's own part of them; neither is asserted, for a busy machine has its own.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from tests.chaos.attackers import Attacker
 from tests.integration.broker.test_hostility import frame_of, resident_bytes
 from tests.support.broker import ROOT, BrokerProcess
 from tests.support.node import fetch_request, produce_request
+from tests.support.turns import in_words, read_turns
 from tests.support.waiting import eventually
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.api_versions import ApiVersionsRequest
@@ -77,8 +79,10 @@ class Bystander:
 @pytest.fixture
 def broker(tmp_path: Path) -> Iterator[BrokerProcess]:
     settings = {"auto.create.topics.enable": "false"}
-    with BrokerProcess(tmp_path / "data", settings) as found:
+    with BrokerProcess(tmp_path / "data", settings, [f"--turns={tmp_path / 'turns'}"]) as found:
         yield found
+        assert found.stop() == 0
+        log.info("the broker: %s", in_words(read_turns(tmp_path / "turns")))
         assert "Traceback" not in found.errors()
 
 

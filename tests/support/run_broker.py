@@ -1,17 +1,20 @@
 """Runs one broker in a process of its own: `python -m tests.support.run_broker KEY=VALUE...`.
 
 With `--uvloop` it runs on uvloop; with `--synced` it writes down what it syncs, and makes recovery
-checkpoints often; with `--full` its disk has no room for records of topics named full-*. Prints the bootstrap
-address once it accepts; stops on SIGTERM.
+checkpoints often; with `--full` its disk has no room for records of topics named full-*; with `--turns=FILE`
+it leaves there how long each turn of its loop took. Prints the bootstrap address once it accepts; stops on
+SIGTERM.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 from tests.support.full_disk import FullFiles
 from tests.support.synced import SyncedFiles
+from tests.support.turns import TimedSelector, write_turns
 from tidelock.broker import server
 from tidelock.broker.log import stored_log
 from tidelock.broker.server import Broker
@@ -27,6 +30,10 @@ def main() -> None:
 
         arguments.remove("--uvloop")
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+    selector, turns = TimedSelector(), [one for one in arguments if one.startswith("--turns=")]
+    if turns:
+        arguments.remove(turns[0])
+        runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
     if "--synced" in arguments:
         arguments.remove("--synced")
         server.RealFiles = SyncedFiles  # type: ignore[misc]  # the one place where a broker makes its files
@@ -43,6 +50,8 @@ def main() -> None:
 
     with runner:
         runner.run(run_services([broker], ready=ready))
+    if turns:
+        write_turns(Path(turns[0].partition("=")[2]), selector.turns)
 
 
 if __name__ == "__main__":
