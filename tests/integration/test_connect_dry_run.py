@@ -161,6 +161,21 @@ def test_sampling_topics_moves_no_offsets_and_tells_each_error(
     assert [one.name for one in tmp_path.iterdir() if one.suffix == ".txt"] == []
 
 
+def test_a_silent_source_is_named_and_not_the_topic_that_it_would_make(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tidelock.connect.runtime.sample.POLL_WITHIN", 0.1)
+    file = tmp_path / "a.toml"
+    file.write_text(PIPELINE.format(folder=tmp_path))
+    (tmp_path / "in.txt").write_text("")
+    nobody = ["--bootstrap", "127.0.0.1:1"]
+    assert main(["connect", "validate", str(file), "--sample", "2", "-o", "json", *nobody]) == 0
+    shown = capsys.readouterr()
+    assert json.loads(shown.out) == []
+    assert "Source a-source has no record within" in shown.err
+    assert "There is no record to try." in shown.err
+
+
 def test_every_problem_of_every_file_is_told_at_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

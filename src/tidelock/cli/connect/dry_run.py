@@ -14,6 +14,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import click
+
 from tidelock.cli import kafka
 from tidelock.cli.connect import connectors
 from tidelock.cli.records import starts
@@ -22,9 +24,10 @@ from tidelock.config import ConfigError, Problem
 from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.kafka import client_properties
 from tidelock.connect.runtime.plugins import Plugins, connector_kind
-from tidelock.connect.runtime.sample import Dry, SampledRecord, Sent, sample_sink, sample_source
+from tidelock.connect.runtime.sample import POLL_WITHIN, Dry, SampledRecord, Sent, sample_sink, sample_source
 from tidelock.connect.runtime.settings import StandaloneSettings
 from tidelock.connect.runtime.validation import check_with_references
+from tidelock.errors import UnreachableError
 from tidelock.properties import load_properties
 from tidelock.runtime import SystemClock
 
@@ -91,16 +94,26 @@ def sampled(
         start: where a sink's records begin in each partition, as `topic tail --from`; None: the newest.
     """
     sent: list[Sent] = []
+    silent = False
     for worker, config in found:
         providers = Providers.of(worker)
         dry = Dry(Plugins(), providers.resolved(worker), providers.resolved(config))
         if connector_kind(dry.loaded) == "source":
             rows = sample_source(dry, count, SystemClock(), time.sleep)
             sent += [one.sent for one in rows if one.sent is not None]
+            if not rows:
+                silent = True
+                click.echo(f"Source {dry.name} has no record within {POLL_WITHIN:.0f} s.", err=True)
         else:
             reads = _reader(dry.config)
             mine: Sequence[Message] = [one for one in sent if reads(one.topic())][:count]
-            rows = sample_sink(dry, mine or _read(dry, count, start or f"-{count}", is_newest=start is None))
+            try:
+                given = mine or _read(dry, count, start or f"-{count}", is_newest=start is None)
+            except (kafka.NoSuchTopicError, UnreachableError):
+                if not silent:
+                    raise
+                continue  # a topic that the silent source would have made is not to blame
+            rows = sample_sink(dry, given)
         yield from ((dry.name, one) for one in rows)
 
 
@@ -116,16 +129,24 @@ def row(connector: str, one: SampledRecord, *, short: bool) -> dict[str, Any]:
     return {
         "connector": connector,
         "record": one.place,
-        "input": _text(one.given.get("value")) if short else one.given,
-        "output": (None if one.made is None else _text(one.made.get("value"))) if short else one.made,
+        "input": _short(one.given) if short else one.given,
+        "output": _short(one.made) if short else one.made,
         "result": one.result,
         "error": error,
     }
 
 
-def _text(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else value
+def _short(record: Mapping[str, Any] | None) -> str | None:
+    """Return a record for a table: `key: value`, or its value where it has no key."""
+    if record is None:
+        return None
+    key, value = record.get("key"), _text(record.get("value"))
+    text = value if key is None else f"{_text(key)}: {value}"
     return text if len(text) <= WIDTH else f"{text[: WIDTH - 1]}…"
+
+
+def _text(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) if not isinstance(value, str) else value
 
 
 def _read(dry: Dry, count: int, start: str, *, is_newest: bool) -> Sequence[Message]:

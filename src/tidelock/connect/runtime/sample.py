@@ -238,7 +238,7 @@ def sample_source(dry: Dry, count: int, clock: Clock, wait: Callable[[float], No
     chain = build_chain(dry.plugins, dry.config)
     rows = []
     for number, record in enumerate(records):
-        place = f"{dict(record.source_partition)} at {dict(record.source_offset)}"
+        place = " at ".join(filter(None, map(_named, (record.source_partition, record.source_offset))))
         row = SampledRecord(place, _parts(record.key, record.value))
         rows.append(row)
         try:
@@ -251,6 +251,11 @@ def sample_source(dry: Dry, count: int, clock: Clock, wait: Callable[[float], No
             row.failed(failed.stage, _of_record(failed, place))
     chain.close()
     return rows
+
+
+def _named(place: Mapping[str, Any]) -> str:
+    """Return a source's partition or offset as `filename=a.txt, position=42`."""
+    return ", ".join(f"{name}={value}" for name, value in place.items())
 
 
 def _polled(task: SourceTask, clock: Clock, wait: Callable[[float], None]) -> Sequence[SourceRecord]:

@@ -154,7 +154,7 @@ def test_each_record_has_what_became_of_it() -> None:
 def test_a_source_is_polled_until_it_has_something_and_never_told_of_it() -> None:
     clock = ManualClock()
     rows = sample_source(dry("CountingSource"), 2, clock, clock.advance)
-    assert [one.place for one in rows] == ["{'p': 1} at {'n': 0}", "{'p': 1} at {'n': 1}"]
+    assert [one.place for one in rows] == ["p=1 at n=0", "p=1 at n=1"]
     assert rows[1].result == "produce to t, no key, 7 bytes of value"
     assert rows[1].sent is not None
     sent = sample_sink(dry("RehearsingSink"), [one.sent for one in rows if one.sent])
