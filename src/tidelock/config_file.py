@@ -15,6 +15,12 @@ from typing import Any
 from tidelock.errors import UsageError
 from tidelock.properties import load_properties
 
+QUOTE = (
+    'texts stand in quotes, and so does a key that goes on where another one ends: "key.converter" = "..." '
+    'and "key.converter.schemas.enable" = false'
+)
+"""What TOML asks of Java's keys."""
+
 
 class ConfigFileError(UsageError):
     """A configuration file cannot be read."""
@@ -38,7 +44,7 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
         return list(flattened(tomllib.loads(path.read_text(encoding="utf-8"))))
     except tomllib.TOMLDecodeError as error:
         raise ConfigFileError(
-            f"not valid TOML: {error}", where=str(path), hint="use .toml, or .properties for Java's format"
+            f"not valid TOML: {error}", where=str(path), hint=f"{QUOTE}; or use .properties, Java's format"
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFileError(f"cannot read the configuration: {error}", where=str(path)) from error

@@ -24,10 +24,6 @@ if TYPE_CHECKING:
 
 HIDDEN = "[hidden]"
 """What a worker of ours shows instead of a secret."""
-QUOTE = (
-    'texts stand in quotes, and so does a key that goes on where another one ends: "key.converter" = "..." '
-    'and "key.converter.schemas.enable" = false'
-)
 
 
 class ConnectorFileError(UsageError):
@@ -109,6 +105,8 @@ def pipeline(path: Path) -> Pipeline:
     if path.suffix == ".properties":
         return pipeline_of(nested(load_properties(path)), path.stem, where=str(path))
     import tomllib  # only for this kind of file
+
+    from tidelock.config_file import QUOTE
 
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))

@@ -27,6 +27,7 @@ from tidelock.client import TopicPartition as ClientPartition
 from tidelock.client.transactional import TransactionalProducer
 from tidelock.config import ConfigError, Problem
 from tidelock.connect.api import TopicPartition
+from tidelock.connect.runtime.config_providers import Providers
 from tidelock.connect.runtime.message import Message
 from tidelock.connect.runtime.topic_creation import NewTopic
 from tidelock.errors import TidelockError
@@ -68,6 +69,7 @@ def check_client_keys(worker: Mapping[str, str]) -> None:
     Raises:
         ConfigError: one is wrong.
     """
+    worker = Providers.of(worker).resolved(worker)
     for kind in ("consumer", "producer"):
         ClientSettings.parse(client_properties(worker, {}, kind), where=f"{kind}. keys of the worker")
 

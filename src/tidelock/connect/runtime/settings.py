@@ -2,7 +2,7 @@
 
 `StandaloneSettings` reads what Kafka's connect-standalone.properties holds. Keys with a client's or
 converter's prefix pass through; a key that nobody knows is a warning with the nearest known one, as Kafka
-warns. Imports tidelock.config only.
+warns. Imports tidelock.config and the configuration providers.
 
 Source: Kafka `org.apache.kafka.connect.runtime.{WorkerConfig, ConnectorConfig, SinkConnectorConfig}`,
 `standalone.StandaloneConfig`, `rest.RestServerConfig`.
@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from typing import Any, Self
 
 from tidelock.config import Importance, Problem, Settings, key, nearest
+from tidelock.connect.runtime.config_providers import Providers
 
 HIGH, LOW = Importance.HIGH, Importance.LOW
 JSON_CONVERTER = "org.apache.kafka.connect.json.JsonConverter"
@@ -91,6 +92,11 @@ class WorkerSettings(Settings):
         importance=LOW,
         doc="Whether topics are made as a source connector's topic.creation.* says; else by the broker.",
     )
+    config_providers: tuple[str, ...] = key(
+        default=(),
+        importance=LOW,
+        doc="Names of what ${NAME:path:key} reads; config.providers.NAME.class and .param.* say how.",
+    )
     connector_client_config_override_policy: str = key(
         default="All",
         choices=("All", "None"),
@@ -100,8 +106,12 @@ class WorkerSettings(Settings):
 
     @classmethod
     def parse(cls, given: Mapping[str, object], *, where: str | None = None, strict: bool = False) -> Self:
-        """See Settings; unknown keys are no problem here, `warnings` has them."""
-        made = super().parse(given, where=where, strict=strict)
+        """See Settings; unknown keys are no problem here, `warnings` has them.
+
+        References to the file's own `config.providers` are read now, as in Kafka; `originals` keeps them.
+        """
+        texts = {name: value for name, value in given.items() if isinstance(value, str)}
+        made = super().parse({**given, **Providers.of(texts).resolved(texts)}, where=where, strict=strict)
         object.__setattr__(made, "_originals", {name: str(value) for name, value in given.items()})
         return made
 

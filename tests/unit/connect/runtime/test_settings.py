@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from tidelock.config import ConfigError
@@ -36,3 +38,24 @@ def test_wrong_values_are_all_reported() -> None:
 
 def test_the_defaults_are_enough() -> None:
     assert StandaloneSettings.parse({}).bootstrap_servers == "localhost:9092"
+
+
+def test_config_providers_are_kafkas_and_serve_the_workers_own_keys(tmp_path: Path) -> None:
+    secrets = tmp_path / "secrets.properties"
+    secrets.write_text("brokers=db:9092\nuser=u\n")
+    reference = f"${{file:{secrets}:brokers}}"
+    given = {
+        "config.providers": "file, env",
+        "config.providers.file.class": "org.apache.kafka.common.config.provider.FileConfigProvider",
+        "config.providers.file.param.allowed.paths": str(tmp_path),
+        "config.providers.env.class": "org.apache.kafka.common.config.provider.EnvVarConfigProvider",
+        "bootstrap.servers": reference,
+        "consumer.sasl.username": f"${{file:{secrets}:user}}",
+    }
+    settings = StandaloneSettings.parse(given)
+    assert (settings.warnings(), StandaloneSettings.examine(given)[1]) == ([], [])
+    assert settings.config_providers == ("file", "env")
+    assert settings.bootstrap_servers == "db:9092"
+    assert settings.originals["bootstrap.servers"] == reference
+    with pytest.raises(ConfigError, match="has no key nope"):
+        StandaloneSettings.parse({**given, "client.id": f"${{file:{secrets}:nope}}"})
