@@ -38,6 +38,7 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
         ConfigFileError: it cannot be read, or is no TOML.
         PropertiesError: it is no properties file.
     """
+    refuse_yaml(path)
     if path.suffix == ".properties":
         return list(load_properties(path).items())
     try:
@@ -48,6 +49,17 @@ def read_pairs(path: Path) -> list[tuple[str, str]]:
         ) from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigFileError(f"cannot read the configuration: {error}", where=str(path)) from error
+
+
+def refuse_yaml(path: Path) -> None:
+    """Say of a YAML file, by its name, that nobody here reads it: there is no YAML library in the house.
+
+    Raises:
+        ConfigFileError: it is one.
+    """
+    if path.suffix.lower() in (".yaml", ".yml"):
+        hint = "write the same tables as TOML (.toml), or the same names with dots as .properties"
+        raise ConfigFileError("YAML is not read", where=str(path), hint=hint)
 
 
 def flattened(table: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:

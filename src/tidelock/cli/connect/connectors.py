@@ -62,9 +62,12 @@ def from_file(path: Path) -> list[tuple[str, dict[str, str]]]:
     """Read (name, configuration) pairs from a connector file; "-" is JSON on standard input.
 
     Raises:
-        ConnectorFileError: with what is wrong and where.
+        ConnectorFileError, ConfigFileError: with what is wrong and where.
     """
+    from tidelock.config_file import refuse_yaml
+
     where = str(path)
+    refuse_yaml(path)
     if is_pipeline(path):
         return [(one["name"], dict(one)) for one in pipeline(path).connectors]
     if path.suffix == ".properties":
@@ -99,14 +102,14 @@ def pipeline(path: Path) -> Pipeline:
         ConnectorFileError: it cannot be read.
         ConfigError: with all problems of its shape.
     """
+    from tidelock.config_file import QUOTE, refuse_yaml
     from tidelock.connect import nested, pipeline_of
     from tidelock.properties import load_properties
 
+    refuse_yaml(path)
     if path.suffix == ".properties":
         return pipeline_of(nested(load_properties(path)), path.stem, where=str(path))
     import tomllib  # only for this kind of file
-
-    from tidelock.config_file import QUOTE
 
     try:
         document = tomllib.loads(path.read_text(encoding="utf-8"))

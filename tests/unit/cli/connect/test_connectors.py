@@ -2,6 +2,7 @@
 
 import io
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tidelock.cli.connect import connectors
 from tidelock.cli.connect.connectors import ConnectorFileError, changes, from_file, row, verdict
+from tidelock.config_file import ConfigFileError
 
 CONFIG = {"name": "sink", "connector.class": "FileStreamSink", "tasks.max": "1"}
 
@@ -120,3 +122,11 @@ def test_a_pipeline_is_its_connectors(tmp_path: Path) -> None:
     assert "texts stand in quotes" in str(caught.value)
     with pytest.raises(ConnectorFileError, match="cannot read the pipeline"):
         from_file(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize("read", [from_file, connectors.pipeline])
+@pytest.mark.parametrize("name", ["shop.yaml", "shop.YML"])
+def test_yaml_is_refused_with_the_formats_that_are_read(read: Callable[[Path], Any], name: str) -> None:
+    with pytest.raises(ConfigFileError, match="YAML is not read") as caught:
+        read(Path(name))
+    assert ".toml" in str(caught.value.hint)
