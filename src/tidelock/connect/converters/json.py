@@ -14,6 +14,7 @@ import contextlib
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -157,7 +158,7 @@ class JsonConverter(Converter):
         if given is None:
             return None
         try:
-            schema = schema_from_json(given, read_json)
+            schema = schema_from_json(given, partial(read_json, replace_nulls=self._replace_nulls))
         except RecursionError:
             raise DataError("the schema is nested too deeply") from None
         for known in self._readers.values():  # the same schema in other words is the same object

@@ -115,3 +115,20 @@ def test_wrong_settings_are_all_reported() -> None:
         "schemas.cache.size",
         "schemas.enable",
     }
+
+
+@pytest.mark.parametrize(("replace", "default"), [("true", "x"), ("false", None)])
+def test_a_null_inside_a_default_is_replaced_as_one_in_a_value_is(replace: str, default: str | None) -> None:
+    schema = (
+        b'{"type":"array","items":{"type":"string","optional":true,"default":"x"},"optional":true,'
+        b'"default":[%s]}' % (b'"x"' if default else b"null")
+    )
+    json_converter = converter(replace_null_with_default=replace)
+    (run,) = json_converter.decode(
+        "t", [b'{"schema":' + schema.replace(b'["x"]', b"[null]") + b',"payload":null}']
+    )
+    assert run.schema is not None
+    assert run.schema.default == [default]
+    (written,) = json_converter.encode("t", run.schema, [[None]])
+    assert written is not None
+    assert written.startswith(b'{"schema":' + schema)
