@@ -114,6 +114,24 @@ def test_the_latest_schema_may_be_wider(registry: SchemaRegistryServer) -> None:
     assert is_wire(lax.encode("orders", narrow, [Struct(narrow, {"id": 5})])[0], 1)
 
 
+def test_a_schema_is_chosen_by_its_id(registry: SchemaRegistryServer) -> None:
+    avro(registry).encode("orders", WIDER, [Struct(WIDER, {"id": 1})])
+    avro(registry).encode("orders", ORDER, [order()])
+    narrow = Schema.struct({"id": Schema.int64()}, name="shop.Order")
+    keys = {"auto_register_schemas": "false", "use_schema_id": "1"}
+    payload = avro(registry, **keys).encode("orders", narrow, [Struct(narrow, {"id": 5})])[0]
+    assert is_wire(payload, 1)
+    [run] = avro(registry).decode("orders", [payload])
+    assert run.values[0].as_dict() == {"id": 5, "note": None, "extra": 7}
+    registry.incompatible.add("orders-value")
+    with pytest.raises(SchemaRefused, match="not compatible with version 1 of subject 'orders-value'"):
+        avro(registry, **keys).encode("orders", narrow, [Struct(narrow, {"id": 5})])
+    lax = avro(registry, **keys, id_compatibility_strict="false")
+    assert is_wire(lax.encode("orders", narrow, [Struct(narrow, {"id": 5})])[0], 1)
+    with pytest.raises(SchemaRefused, match="has no such schema"):
+        avro(registry, **{**keys, "use_schema_id": "9"}).encode("orders", narrow, [Struct(narrow, {"id": 5})])
+
+
 def test_a_schema_that_the_subject_refuses_is_the_records_fault(registry: SchemaRegistryServer) -> None:
     avro(registry).encode("orders", ORDER, [order()])
     registry.incompatible.add("orders-value")

@@ -153,6 +153,21 @@ def test_what_is_absent_is_null_or_zero() -> None:
     assert (found["pay_0"], found["at"], found["wrapped"]) == (None, None, None)
 
 
+def test_what_is_absent_is_its_default_where_that_is_wanted() -> None:
+    text = """
+    syntax = "proto3";
+    import "google/type/date.proto";
+    message A {
+      message B { int32 n = 1; }
+      B b = 1; optional string note = 2; google.type.Date day = 3; oneof x { string one = 4; }
+    }
+    """
+    payload = message_of(text, "A", {})
+    assert set(read(text, payload)[1].as_dict().values()) == {None}
+    found = read(text, payload, **{"generate.struct.for.nulls": "true"})[1].as_dict()
+    assert found == {"b": {"n": 0}, "note": "", "day": None, "x_0": None}
+
+
 def test_which_of_a_file_it_is() -> None:
     assert read(ORDER_PROTO, message_of(ORDER_PROTO, "shop.v1.Other", {"is": True}))[1].as_dict() == {
         "is": True

@@ -40,6 +40,11 @@ class ProtobufConverterSettings(RegistrySettings):
     wrapper_for_raw_primitives: bool = key(
         default=True, doc="Whether a wrapper message is the value in it, where it is the whole record."
     )
+    generate_struct_for_nulls: bool = key(
+        default=False,
+        importance=LOW,
+        doc="Whether what a message has not got is read as its default, not null.",
+    )
     generate_index_for_unions: bool = key(
         default=True, importance=LOW, doc="Whether a oneof's field has the oneof's number in its name."
     )

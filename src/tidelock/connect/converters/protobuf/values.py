@@ -90,9 +90,15 @@ class Reading:
                     plans.append(FieldPlan(one, target, one.name, True, False, False))
         for one in message.fields:
             if one.name not in inside:
-                asks = not is_repeated(one) and (one.message_type is not None or self._is_optional(one))
+                asks = not is_repeated(one) and self._may_be_null(one)
                 plans.append(FieldPlan(one, one.name, None, asks, is_map(one), is_repeated(one)))
         return plans
+
+    def _may_be_null(self, one: Any) -> bool:
+        """Whether a field that the message has not got is null; a day has no default that is one."""
+        if self._settings.generate_struct_for_nulls:
+            return one.message_type is not None and one.message_type.full_name == DATE
+        return one.message_type is not None or self._is_optional(one)
 
     def _is_optional(self, one: Any) -> bool:
         """Whether a plain field can be absent; one of proto3 has its zero then."""

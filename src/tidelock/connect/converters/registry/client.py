@@ -150,14 +150,15 @@ class SchemaRegistry:
         schema = self._read(SchemaText.from_json, answer)
         return Registered(self._read(_id, answer), self._read(_version, answer), schema)
 
-    def require_compatible(self, subject: str, schema: SchemaText) -> None:
-        """Raise SchemaRefused unless a schema could follow the latest of a subject."""
-        path = f"/compatibility/subjects/{_quoted(subject)}/versions/latest?verbose=true"
+    def require_compatible(self, subject: str, schema: SchemaText, version: int | None = None) -> None:
+        """Raise SchemaRefused unless a schema could follow a version of a subject, by default its latest."""
+        named = "latest" if version is None else version
+        path = f"/compatibility/subjects/{_quoted(subject)}/versions/{named}?verbose=true"
         answer = self._ask("POST", path, schema.as_json())
         if not answer.get("is_compatible"):
             told = "; ".join(str(one) for one in answer.get("messages") or ())
             raise SchemaRefused(
-                f"the schema is not compatible with the latest of subject {subject!r}",
+                f"the schema is not compatible with {_version_text(version)} of subject {subject!r}",
                 where=told or None,
                 hint="change the records, or the subject's compatibility in the registry",
             )
@@ -245,6 +246,10 @@ def _refused(status: int, body: bytes, url: str) -> RegistryUnreachable | Regist
 
 def _id(answer: Mapping[str, Any]) -> int:
     return int(answer["id"])
+
+
+def _version_text(version: int | None) -> str:
+    return "the latest" if version is None else f"version {version}"
 
 
 def _version(answer: Mapping[str, Any]) -> int | None:

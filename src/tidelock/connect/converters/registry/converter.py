@@ -88,12 +88,12 @@ class RegistryConverter(Converter):
         """Return a writer with the schema's own form; `adopt` may replace that."""
 
     def adopt(self, writer: Writer, latest: SchemaText) -> Writer:
-        """Return a writer that writes in the form of a subject's latest schema.
+        """Return a writer that writes in the form of a schema that the subject has already.
 
         Raises:
             DataError: this kind of schema cannot.
         """
-        raise DataError("use.latest.version is not spoken by this converter")
+        raise DataError("use.latest.version and use.schema.id are not spoken by this converter")
 
     def decode(self, topic: str, payloads: Sequence[bytes | None]) -> list[Run]:
         """See Converter."""
@@ -181,11 +181,19 @@ class RegistryConverter(Converter):
     def _made_writer(self, topic: str, schema: Schema | None) -> tuple[bytes, Writer]:
         writer = self.new_writer(schema)
         subject = self.subject(topic, writer.name)
-        if self._settings.auto_register_schemas:
+        settings = self._settings
+        if settings.auto_register_schemas:
             number = self._registry.register(subject, writer.schema).id
-        elif self._settings.use_latest_version:
+        elif settings.use_schema_id >= 0:
+            number = settings.use_schema_id
+            wanted = self._registry.by_id(number)
+            if settings.id_compatibility_strict and wanted != writer.schema:
+                version = self._registry.lookup(subject, wanted).version
+                self._registry.require_compatible(subject, writer.schema, version)
+            writer = self.adopt(writer, wanted)
+        elif settings.use_latest_version:
             latest = self._registry.latest(subject)
-            if self._settings.latest_compatibility_strict and latest.schema != writer.schema:
+            if settings.latest_compatibility_strict and latest.schema != writer.schema:
                 self._registry.require_compatible(subject, writer.schema)
             number, writer = latest.id, self.adopt(writer, latest.schema)
         else:

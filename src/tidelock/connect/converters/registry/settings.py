@@ -44,6 +44,17 @@ class RegistrySettings(Settings):
     auto_register_schemas: bool = key(
         default=True, doc="Whether a schema that the registry has not got is registered when it is written."
     )
+    use_schema_id: int = key(
+        default=-1,
+        at_least=-1,
+        importance=LOW,
+        doc="With auto.register.schemas=false: write with the schema of this id, not the record's own.",
+    )
+    id_compatibility_strict: bool = key(
+        default=True,
+        importance=LOW,
+        doc="With use.schema.id: whether the record's schema must be compatible with it.",
+    )
     use_latest_version: bool = key(
         default=False,
         importance=LOW,
