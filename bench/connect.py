@@ -145,7 +145,8 @@ def upsert(kind: str, *, again: bool) -> Row:
         config = (our_sink if peer.name == OURS else jvm_sink)(engine.url, name)
         peer.put(name, {**config, "topics": topics[version - 1]})
         try:
-            return stream(peer, lambda: written(engine, name, version), count)
+            seen = Seen(engine, name, version, count)
+            return stream(peer, seen.look, count)
         finally:
             peer.delete(name)
             with engine.begin() as connection:
@@ -161,22 +162,36 @@ _FULL = {
 }
 
 
-def written(engine: sqlalchemy.Engine, table: str, version: int) -> int:
-    """How many orders of a version are in a table; ids arrive in order, so a binary search finds the last."""
-    amount = f"SELECT amount - id * 0.25 FROM {table} WHERE id = "
-    with engine.connect() as connection:
+@dataclass
+class Seen:
+    """How many orders of a version are in a table, looked at so that it costs the worker little."""
 
-        def is_there(number: int) -> bool:
-            return connection.exec_driver_sql(amount + str(number)).scalar() == version
+    engine: sqlalchemy.Engine
+    table: str
+    version: int
+    count: int
+    found: int = 0
 
-        low, high = 0, 1 << 24
-        while low < high:
-            middle = (low + high) // 2
-            if is_there(middle):
-                low = middle + 1
-            else:
-                high = middle
-    return low
+    def look(self) -> int:
+        """Ids arrive in order, so a search from what was seen last finds the last one."""
+        amount = f"SELECT amount - id * 0.25 FROM {self.table} WHERE id = "
+        with self.engine.connect() as connection:
+
+            def is_there(number: int) -> bool:
+                return connection.exec_driver_sql(amount + str(number)).scalar() == self.version
+
+            low, step = self.found, 1000
+            while low + step < self.count and is_there(low + step):
+                low, step = low + step, 2 * step
+            high = min(low + step, self.count)
+            while low < high:
+                middle = (low + high) // 2
+                if is_there(middle):
+                    low = middle + 1
+                else:
+                    high = middle
+        self.found = low
+        return low
 
 
 def idle(bench: Bench, peer: Peer) -> Figures:

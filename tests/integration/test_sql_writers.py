@@ -2,13 +2,16 @@
 
 import datetime
 import random
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
 import pytest
+from psycopg import ProgrammingError
 from sqlalchemy import text
 from sqlalchemy.engine import URL, Connection
 
+from tests.support.databases import Databases
 from tidelock.sql import (
     Column,
     ColumnType,
@@ -24,6 +27,7 @@ from tidelock.sql import (
 )
 from tidelock.sql.engine import execute_plain
 from tidelock.sql.errors import Fenced
+from tidelock.sql.writers.postgresql import PostgresqlWriter
 
 UTC = datetime.UTC
 ORDERS = Table(
@@ -142,6 +146,59 @@ def test_writers_match_a_dictionary(any_database: URL) -> None:
                 model[key] = normal(one)
         with engine.connect() as connection:
             assert stored(connection, target) == model
+    engine.dispose()
+
+
+@pytest.mark.needs_db
+def test_keys_are_guessed_to_be_new_less_and_less_often(
+    database_url: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Straight into the table while keys are new; after a key that is there 1, 2, 4 batches are merged."""
+    engine = open_engine(database_url("postgresql"), writer=True)
+    with engine.begin() as connection:
+        target = make_target(connection)
+        writer = writer_for(dialect_for(connection), target)
+    copy, copied = PostgresqlWriter._copy, list[str]()
+
+    def seen(self: PostgresqlWriter, connection: Connection, table: str, *rest: Any) -> None:
+        copied.append("stage" if "stage" in table else "table")
+        copy(self, connection, table, *rest)
+
+    monkeypatch.setattr(PostgresqlWriter, "_copy", seen)
+
+    def written(first: int, total: str) -> list[str]:
+        copied.clear()
+        rows = [row(f"k{number}", total=Decimal(total)) for number in range(first, first + 150)]
+        with engine.begin() as connection:
+            writer.upsert(connection, rows)
+        with engine.connect() as connection:
+            found = stored(connection, target)
+        assert [found[one[0], 0] for one in rows] == [normal(one) for one in rows]
+        return list(copied)
+
+    assert [written(0, "1"), written(150, "1")] == [["table"]] * 2
+    assert written(299, "2") == ["table", "stage"]  # one key of 150 is there
+    assert written(600, "2") == ["stage"]
+    assert written(0, "3") == ["table", "stage"]
+    assert [written(number, "4") for number in (0, 700)] == [["stage"]] * 2
+    assert [written(number, "5") for number in (900, 1200)] == [["table"]] * 2
+    with engine.begin() as connection:
+        execute_plain(connection, f'ALTER TABLE "{target.table.name}" DROP CONSTRAINT "주문 %s_pkey"')
+    with pytest.raises(ProgrammingError, match="ON CONFLICT"), engine.begin() as connection:
+        writer.upsert(connection, [row(f"k{number}") for number in range(150)])
+    engine.dispose()
+
+
+@pytest.mark.needs_db
+def test_a_view_that_takes_inserts_is_merged_into(database_url: Databases) -> None:
+    engine = open_engine(database_url("postgresql"), writer=True)
+    rows = [row(f"k{number}") for number in range(150)]
+    with engine.begin() as connection:
+        table = make_target(connection)
+        execute_plain(connection, 'CREATE VIEW shown AS SELECT * FROM "주문 %s"')
+        view = Target(replace(table.table, name=TableName("shown")), NAMES, table.key)
+        writer_for(dialect_for(connection), view).upsert(connection, rows)
+        assert len(stored(connection, table)) == 150
     engine.dispose()
 
 
