@@ -11,14 +11,14 @@ Source: Kafka `SocketServer.Processor` (muted channels), `NetworkReceive`.
 
 from __future__ import annotations
 
-import asyncio
 import logging
-import socket
 from mmap import mmap
 from struct import Struct
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from tidelock.broker.instant import Instant
 from tidelock.broker.purgatory import Parked
+from tidelock.broker.sockets import Transport
 from tidelock.broker.state import Chunks
 from tidelock.errors import RemoteProtocolError
 
@@ -38,8 +38,8 @@ JOIN_BELOW_BYTES = 1 << 15
 _size = Struct(">i").unpack_from
 
 
-class Connection(asyncio.BufferedProtocol):
-    """The protocol object of one accepted connection."""
+class Connection:
+    """One accepted connection; `transport` calls its first group of methods."""
 
     __slots__ = (
         "_broker",
@@ -58,11 +58,11 @@ class Connection(asyncio.BufferedProtocol):
         "transport",
     )
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, transport: Transport, host: str) -> None:
         self._broker = broker
-        self.transport: asyncio.Transport | None = None
+        self.transport: Transport | None = transport
         self.parked: Parked | None = None
-        self.host = ""
+        self.host = host
         # Bytes not yet handled lie in _buffer[_start:_end]; no buffer of its own = nothing left over.
         self._buffer: mmap | None = None
         self._view = memoryview(b"")
@@ -73,22 +73,10 @@ class Connection(asyncio.BufferedProtocol):
         self._closing = False
         self._last_used = broker.now().monotonic
 
-    # -- asyncio ------------------------------------------------------------------------------------
+    # -- what its transport tells -------------------------------------------------------------------
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See asyncio."""
-        self.transport = cast("asyncio.Transport", transport)  # uvloop's is none by inheritance
-        # asyncio leaves Nagle on for sockets made without naming the protocol, as bound ones are: the end of
-        # a large reply would then wait 40 ms for the client's delayed acknowledgement.
-        sock = transport.get_extra_info("socket")
-        if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        peer = transport.get_extra_info("peername")
-        self.host = f"/{peer[0]}" if peer else "/"
-        self._broker.connected(self)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """See asyncio."""
+    def connection_lost(self) -> None:
+        """The client is gone."""
         self._count_unsent(0)
         self.transport = None
         self._closing = True
@@ -98,24 +86,23 @@ class Connection(asyncio.BufferedProtocol):
             self.parked = None
         self._broker.disconnected(self)
 
-    def eof_received(self) -> bool:
-        """Close: a client that sends no more has nobody waiting for replies."""
-        return False
-
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self) -> memoryview:
         """Where the kernel puts the next bytes."""
         if self._buffer is None:
             return self._broker.shared_view
         return self._view[self._end :]
 
-    def buffer_updated(self, nbytes: int) -> None:
+    def buffer_updated(self, nbytes: int, now: Instant) -> None:
         """Bytes have arrived: handle every whole request among them."""
+        self._last_used = now.monotonic
         if self._buffer is None:
-            self._handle_shared(nbytes)
+            view = self._broker.shared_view
+            used = self._requests(view, 0, nbytes, now)
+            if used < nbytes:
+                self._keep_rest(view, used, nbytes)
         else:
             self._end += nbytes
-            self._handle_own()
-        self._broker.after_input()
+            self._handle_own(now)
 
     def pause_writing(self) -> None:
         """The client does not read its replies: leave its further requests alone."""
@@ -126,23 +113,22 @@ class Connection(asyncio.BufferedProtocol):
         self._writable = True
         self._count_unsent(0)
         self._go_on()
-        self._broker.after_input()
 
     # -- requests -----------------------------------------------------------------------------------
 
-    def _handle_shared(self, nbytes: int) -> None:
-        view = self._broker.shared_view
-        used = self._requests(view, 0, nbytes)
-        if used < nbytes and not self._closing:
-            left = nbytes - used
-            self._buffer = mmap(-1, self._capacity(view, used, left))
-            self._view = memoryview(self._buffer)
-            self._view[:left] = view[used:nbytes]
-            self._start, self._end = 0, left
-            self._regulate()
+    def _keep_rest(self, view: memoryview, used: int, nbytes: int) -> None:
+        """Move what is left over to a buffer of the connection's own."""
+        if self._closing:
+            return
+        left = nbytes - used
+        self._buffer = mmap(-1, self._capacity(view, used, left))
+        self._view = memoryview(self._buffer)
+        self._view[:left] = view[used:nbytes]
+        self._start, self._end = 0, left
+        self._regulate()
 
-    def _handle_own(self) -> None:
-        self._start = self._requests(self._view, self._start, self._end)
+    def _handle_own(self, now: Instant) -> None:
+        self._start = self._requests(self._view, self._start, self._end, now)
         if self._closing:
             return
         if self._start == self._end and not self._is_muted:
@@ -153,12 +139,11 @@ class Connection(asyncio.BufferedProtocol):
             self._make_room()
         self._regulate()
 
-    def _requests(self, view: memoryview, pos: int, end: int) -> int:
+    def _requests(self, view: memoryview, pos: int, end: int, now: Instant) -> int:
         """Handle the whole requests in view[pos:end]; returns where the rest begins."""
         broker = self._broker
-        handle, now = broker.node.handle, broker.now()
-        self._last_used = now.monotonic
-        while end - pos >= 4 and not self._is_muted:
+        handle = broker.node.handle
+        while end - pos >= 4 and self.parked is None and self._writable and not self._closing:
             (size,) = _size(view, pos)
             if size < 0 or size > broker.max_request_bytes:
                 self._give_up(f"a request says it has {size} bytes")
@@ -194,12 +179,12 @@ class Connection(asyncio.BufferedProtocol):
 
     def _go_on(self) -> None:
         if self._buffer is not None and not self._is_muted:
-            self._handle_own()
+            self._handle_own(self._broker.now())
 
     def send(self, chunks: Chunks) -> None:
         """Write a reply."""
         transport = self.transport
-        if transport is None or transport.is_closing():  # its peer is gone; asyncio would complain in the log
+        if transport is None or transport.is_closing:  # its peer is gone
             return
         if len(chunks) == 1:
             transport.write(chunks[0])
@@ -209,7 +194,7 @@ class Connection(asyncio.BufferedProtocol):
             for chunk in chunks:
                 transport.write(chunk)
         if not self._writable:
-            self._count_unsent(transport.get_write_buffer_size())
+            self._count_unsent(transport.unsent_bytes)
 
     def _count_unsent(self, size: int) -> None:
         """Tell how much of a reply lies here for a client that reads slowly."""

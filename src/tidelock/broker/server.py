@@ -27,6 +27,7 @@ from tidelock.broker.listeners import Listener, told
 from tidelock.broker.log import Cleaning, FlushJob
 from tidelock.broker.node import Node
 from tidelock.broker.settings import BrokerSettings
+from tidelock.broker.sockets import Sockets, Transport
 from tidelock.errors import TidelockError, UsageError
 from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.runtime import LOOPBACK, Clock, SystemClock, bind_loopback
@@ -35,9 +36,6 @@ log = logging.getLogger(__name__)
 
 # Idle connections are looked for, and their buffers given back, this often; seconds.
 HOUSEKEEPING_INTERVAL = 10.0
-# Connections that wait to be accepted, and how many of them one turn of the loop takes: all at once would
-# keep every other client waiting, 0.2 ms each.
-BACKLOG, ACCEPTED_PER_TURN = 1024, 8
 # How long a stop waits for replies to leave; seconds.
 STOP_GRACE = 2.0
 
@@ -80,7 +78,7 @@ class Broker:
         self._files: RealFiles | None = None
         self._lock: FolderLock | None = None
         self._flusher: ThreadPoolExecutor | None = None
-        self._server: asyncio.Server | None = None
+        self._sockets: Sockets | None = None
         self.connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_at = float("inf")
@@ -135,11 +133,8 @@ class Broker:
         self._flush_at = self._housekeeping_at = self._clock.monotonic()
         if self.settings.log_cleaner_enable:
             self._clean_at = self._flush_at + self.settings.log_cleaner_backoff_ms / 1000
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(
-            lambda: Connection(self), sock=sock, backlog=ACCEPTED_PER_TURN
-        )
-        sock.listen(BACKLOG)  # asyncio takes its argument for both
+        self._sockets = Sockets(sock, self._connected, self.after_input, self.now)
+        self._sockets.start()
         self._schedule()
         self._report()
         for one in others:
@@ -162,9 +157,8 @@ class Broker:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._server is not None:
-            self._server.close()
-            self._server = None
+        if self._sockets is not None:
+            self._sockets.stop_listening()
         elif self._sock is not None:
             self._sock.close()
         if self._cleaning is not None:
@@ -181,6 +175,9 @@ class Broker:
         self._release()
 
     def _release(self) -> None:
+        if self._sockets is not None:
+            self._sockets.close()
+            self._sockets = None
         if self._flusher is not None:
             self._flusher.shutdown()
             self._flusher = None
@@ -203,12 +200,14 @@ class Broker:
 
     # -- connections --------------------------------------------------------------------------------
 
-    def connected(self, connection: Connection) -> None:
+    def _connected(self, transport: Transport, host: str) -> Connection:
         """A client has connected; one too many is sent away."""
+        connection = Connection(self, transport, host)
         self.connections.add(connection)
         self._all_gone.clear()
         if len(self.connections) > self.settings.max_connections:
             connection.close()
+        return connection
 
     def disconnected(self, connection: Connection) -> None:
         """A client is gone."""

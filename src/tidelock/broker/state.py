@@ -299,7 +299,7 @@ class BrokerState:
         if self._holds:
             self.touched.append((partition.key, result_at))
         self.unflushed[partition] = None
-        if not partition.settings.commits_when_durable:
+        if (self.purgatory.waiting or self._stable_seen) and not partition.settings.commits_when_durable:
             self._committed(partition, size)
 
     def flushed(self, partition: Partition, start: int) -> None:

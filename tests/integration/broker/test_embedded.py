@@ -13,7 +13,8 @@ from tests.support.node import fetch_request, produce_request
 from tests.support.waiting import eventually_async
 from tidelock.broker import Broker, BrokerSettings
 from tidelock.broker.disk import RealFiles
-from tidelock.broker.server import ACCEPTED_PER_TURN, DataFolderError
+from tidelock.broker.server import DataFolderError
+from tidelock.broker.sockets import ACCEPTED_PER_TURN
 from tidelock.errors import ConflictError
 from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.protocol.frame import encode_request
@@ -159,8 +160,7 @@ def test_it_sends_without_waiting_for_acknowledgements(tmp_path: Path) -> None:
             await ask_metadata(broker.bootstrap)
             (connection, *_) = broker.connections
             assert connection.transport is not None
-            sock = connection.transport.get_extra_info("socket")
-            assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+            assert connection.transport.sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
             writer.close()
             await writer.wait_closed()
         finally:

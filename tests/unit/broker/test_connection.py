@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, cast
 
 import pytest
@@ -21,11 +20,10 @@ from tidelock.protocol.messages.offset_commit import (
 from tidelock.protocol.records import Record, build_batch
 
 
-class FakeTransport(asyncio.Transport):
+class FakeTransport:
     """Keeps what is written; knows whether it reads and whether it is closed."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.sent = bytearray()
         self.reads = True
         self.closed = False
@@ -33,7 +31,8 @@ class FakeTransport(asyncio.Transport):
     def write(self, data: Any) -> None:
         self.sent += data
 
-    def get_write_buffer_size(self) -> int:
+    @property
+    def unsent_bytes(self) -> int:
         return len(self.sent)
 
     def pause_reading(self) -> None:
@@ -45,11 +44,9 @@ class FakeTransport(asyncio.Transport):
     def close(self) -> None:
         self.closed = True
 
+    @property
     def is_closing(self) -> bool:
         return self.closed
-
-    def get_extra_info(self, name: str, default: Any = None) -> Any:
-        return ("127.0.0.1", 4711) if name == "peername" else default
 
 
 class FakeServer:
@@ -68,9 +65,6 @@ class FakeServer:
     def now(self) -> Instant:
         return self.memory.now()
 
-    def connected(self, connection: Connection) -> None:
-        self.connections.add(connection)
-
     def disconnected(self, connection: Connection) -> None:
         self.connections.discard(connection)
 
@@ -88,8 +82,8 @@ class Client:
         self.server = server
         self.transport = FakeTransport()
         self.queue = bytearray()
-        self.connection = Connection(cast("Any", server))
-        self.connection.connection_made(self.transport)
+        self.connection = Connection(cast("Any", server), cast("Any", self.transport), "/127.0.0.1")
+        server.connections.add(self.connection)
 
     def send(self, data: bytes | bytearray, piece: int = 1 << 30) -> None:
         """Hand bytes to the kernel."""
@@ -99,12 +93,13 @@ class Client:
     def deliver(self, piece: int = 1 << 30) -> None:
         """Do what the loop does: only while the connection reads, and only what fits its buffer."""
         while self.queue and self.transport.reads and not self.transport.closed:
-            buffer = self.connection.get_buffer(-1)
+            buffer = self.connection.get_buffer()
             size = min(len(self.queue), len(buffer), piece)
             assert size > 0
             buffer[:size] = self.queue[:size]
             del self.queue[:size]
-            self.connection.buffer_updated(size)
+            self.connection.buffer_updated(size, self.server.now())
+        self.server.after_input()
 
     def replies(self) -> list[int]:
         """The correlation ids of the whole replies received."""
@@ -185,7 +180,7 @@ def test_what_lies_here_for_slow_readers_is_counted(client: Client, server: Fake
     server.after_input()
     assert server.node.state.unsent_bytes == len(client.transport.sent) > 1000
     if ends:
-        client.connection.connection_lost(None)
+        client.connection.connection_lost()
     else:
         client.connection.resume_writing()
     assert server.node.state.unsent_bytes == 0
@@ -207,6 +202,7 @@ def test_what_a_slow_reader_asked_for_wakes_others_once_it_reads_again(
     client.connection.pause_writing()
     client.send(big_produce(1, 10))
     client.connection.resume_writing()
+    server.after_input()
     assert (client.replies(), waiting.replies()) == ([1], [1])
 
 
@@ -225,14 +221,14 @@ def test_nothing_is_handled_after_the_end(client: Client) -> None:
 
 def test_memory_follows_what_arrives_not_what_is_announced(client: Client) -> None:
     client.send((9 << 20).to_bytes(4, "big") + bytes(1000))
-    assert len(client.connection.get_buffer(-1)) <= TRUSTED_BYTES
+    assert len(client.connection.get_buffer()) <= TRUSTED_BYTES
     client.send(bytes(3 << 20), 100_000)
-    assert len(client.connection.get_buffer(-1)) <= 6 << 20
+    assert len(client.connection.get_buffer()) <= 6 << 20
 
 
 def test_a_client_that_leaves_is_forgotten(server: FakeServer, client: Client) -> None:
     client.send(waiting_fetch(1))
-    client.connection.connection_lost(None)
+    client.connection.connection_lost()
     assert server.connections == set()
     assert server.node.state.purgatory.waiting == {}
 
@@ -249,7 +245,7 @@ def test_idle_connections_end_and_waiting_ones_do_not(server: FakeServer, client
 def test_an_empty_buffer_is_given_back(client: Client, server: FakeServer) -> None:
     client.send(metadata(1), 10)
     client.connection.housekeep(idle_since=-1.0)
-    assert client.connection.get_buffer(-1) is server.shared_view
+    assert client.connection.get_buffer() is server.shared_view
 
 
 @pytest.mark.parametrize("commits", [False, True])

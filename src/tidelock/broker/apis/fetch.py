@@ -39,6 +39,13 @@ _pack_head = Struct(">iii").pack
 _pack_session = Struct(">hi").pack
 _pack_watermarks_v4 = Struct(">ihqq").pack
 _pack_watermarks = Struct(">ihqqq").pack
+# No aborted transactions: null, for those who read everything. v11+: no preferred read replica.
+_PREFERRED = b"\xff\xff\xff\xff"
+_TAILS = {
+    **dict.fromkeys(range(4, 11), b"\xff\xff\xff\xff"),
+    11: b"\xff\xff\xff\xff" + _PREFERRED,
+    **dict.fromkeys(range(12, 19), b"\0" + _PREFERRED),
+}
 _pack_aborted = Struct(">qq").pack
 _pack_diverging = Struct(">BBBiqB").pack
 
@@ -245,16 +252,15 @@ class _Reading:
             self.out += _pack_watermarks_v4(index, error, high, stable)
         else:
             self.out += _pack_watermarks(index, error, high, stable, start)
-        # Aborted transactions, null for those who read everything; then no preferred read replica.
         if not self.committed:
-            self.out += b"\0" if self.flexible else b"\xff\xff\xff\xff"
-        else:
-            self._count(len(aborted))
-            tags = b"\0" if self.flexible else b""
-            for transaction in aborted:
-                self.out += _pack_aborted(*transaction) + tags
+            self.out += _TAILS[self.version]
+            return
+        self._count(len(aborted))
+        tags = b"\0" if self.flexible else b""
+        for transaction in aborted:
+            self.out += _pack_aborted(*transaction) + tags
         if self.version >= 11:
-            self.out += b"\xff\xff\xff\xff"
+            self.out += _PREFERRED
 
     def _records(self, data: bytes | memoryview) -> None:
         if self.flexible:

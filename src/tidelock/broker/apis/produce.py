@@ -15,7 +15,6 @@ Source: Kafka `KafkaApis.handleProduceRequest`, `ReplicaManager.appendRecords`.
 
 from __future__ import annotations
 
-from collections.abc import Set
 from struct import Struct
 
 from tidelock.broker.apis.call import Call
@@ -31,11 +30,11 @@ from tidelock.protocol.error_codes import ErrorCode, KafkaError
 from tidelock.protocol.primitives import MalformedMessage, read_uvarint, skip_tags, write_uvarint
 from tidelock.protocol.records import HEADER_BYTES
 
-FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 9, 13
+START_SINCE, FLEXIBLE_SINCE, TOPIC_IDS_SINCE = 5, 9, 13
 ABORTABLE_SINCE, IMPLICIT_ADD_SINCE = 11, 12
 # Where a batch's header has the low byte of its attributes, and its producer.
 ATTRIBUTES_AT, PRODUCER_AT, TRANSACTIONAL = 22, 43, 0x10
-NOBODY: Set[str] = frozenset()
+ACKS = (-1, 0, 1)
 NOTHING: list[Partition | None] = []
 
 _short = Struct(">h").unpack_from
@@ -44,17 +43,17 @@ _acks = Struct(">hi").unpack_from
 _index_byte = Struct(">iB").unpack_from
 _index_size = Struct(">ii").unpack_from
 _pack_short, _pack_int = Struct(">h").pack, Struct(">i").pack
-_pack_head = Struct(">ii").pack
-# One partition without an error, by version: index, error, base offset, append time[, log start offset],
-# then what v8+ has to say about errors: nothing.
-_RESULTS = {
-    **dict.fromkeys((3, 4), (Struct(">ihqq").pack, False, ())),
-    **dict.fromkeys((5, 6, 7), (Struct(">ihqqq").pack, True, ())),
-    8: (Struct(">ihqqqih").pack, True, (0, -1)),
-    **dict.fromkeys(range(9, 14), (Struct(">ihqqqBBB").pack, True, (1, 0, 0))),
+_pack_size = Struct(">i").pack_into
+_pack_head, _pack_flexible_head = Struct(">ii").pack, Struct(">iib").pack
+# One partition: index, error, base offset, append time[, log start offset], then what v8+ has to say about
+# errors when there is nothing.
+_pack_result_v3, _pack_result = Struct(">ihqq").pack, Struct(">ihqqq").pack
+_NO_ERRORS = {
+    **dict.fromkeys(range(3, 8), b""),
+    8: b"\0\0\0\0\xff\xff",
+    **dict.fromkeys(range(9, 14), b"\1\0\0"),
 }
 _producer = Struct(">qhi").unpack_from
-_pack_refusal = Struct(">ihqqq").pack
 _pack_taken_back = Struct(">hqq").pack_into
 
 
@@ -85,20 +84,20 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
         pos += size
     acks, _ = _acks(frame, pos)
     pos += 6
-    out = bytearray(_pack_head(0, call.correlation_id))
     request = _Appending(state, frame, call, acks, enrolment)
     if flexible:
-        out.append(0)
+        out = bytearray(_pack_flexible_head(0, call.correlation_id, 0))
         request.flexible_topics(pos, out)
         out += b"\0\0\0\0\0"
     else:
+        out = bytearray(_pack_head(0, call.correlation_id))
         request.classic_topics(pos, out)
         out += b"\0\0\0\0"
     if acks == 0:
         if request.failed:
             raise CloseConnection("a produce with acks=0 failed")
         return None
-    out[0:4] = _pack_int(len(out) - 4)
+    _pack_size(out, 0, len(out) - 4)
     return [out]
 
 
@@ -121,21 +120,7 @@ def take_back(reply: bytes | bytearray | memoryview, result_at: int) -> None:
 class _Appending:
     """One request on its way through the log."""
 
-    __slots__ = (
-        "enrolment",
-        "entries",
-        "extra",
-        "failed",
-        "frame",
-        "now",
-        "now_ms",
-        "pack",
-        "refusal",
-        "state",
-        "understaffed",
-        "version",
-        "with_start",
-    )
+    __slots__ = ("acks", "enrolment", "entries", "failed", "frame", "no_errors", "now", "state", "version")
 
     def __init__(
         self, state: BrokerState, frame: memoryview, call: Call, acks: int, enrolment: Enrolment | None
@@ -144,29 +129,26 @@ class _Appending:
         self.frame = frame
         self.entries = Entries(frame)
         self.version = call.version
-        self.refusal = 0 if acks in (-1, 0, 1) else int(ErrorCode.INVALID_REQUIRED_ACKS)
-        self.understaffed = state.understaffed if acks == -1 else NOBODY
+        self.no_errors = _NO_ERRORS[call.version]
+        self.acks = acks
         self.enrolment = enrolment
         self.now = call.now
-        self.now_ms = call.now.wall_ms
         self.failed = False
-        self.pack, self.with_start, self.extra = _RESULTS[call.version]
 
     def classic_topics(self, pos: int, out: bytearray) -> None:
         """v3-8: fixed-size lengths."""
         frame = self.frame
         (count,) = _int(frame, pos)
+        out += frame[pos : pos + 4]
         pos += 4
-        out += _pack_int(self._counted(count))
-        for _ in range(count):
-            (size,) = _short(frame, pos)
-            raw = frame[pos : pos + 2 + size]
-            name = str(raw[2:], "utf-8")
-            pos += 2 + size
-            out += raw
+        for _ in range(self._counted(count)):
+            start = pos
+            pos += 2 + _short(frame, pos)[0]
+            name = str(frame[start + 2 : pos], "utf-8")
             (partitions,) = _int(frame, pos)
+            self._counted(partitions)
             pos += 4
-            out += _pack_int(self._counted(partitions))
+            out += frame[start:pos]
             found = self._partitions(name)
             for _ in range(partitions):
                 index, size = _index_size(frame, pos)
@@ -213,9 +195,11 @@ class _Appending:
         return self.entries.allowed(count)
 
     def _partitions(self, name: str) -> list[Partition | None] | int:
+        if self.acks not in ACKS:
+            return int(ErrorCode.INVALID_REQUIRED_ACKS)
         if name in INTERNAL_TOPICS:
             return int(ErrorCode.INVALID_TOPIC_EXCEPTION)
-        if name in self.understaffed:
+        if self.acks == -1 and name in self.state.understaffed:
             return int(ErrorCode.NOT_ENOUGH_REPLICAS)
         return self.state.partitions.get(name, NOTHING)
 
@@ -226,8 +210,6 @@ class _Appending:
     def _append(
         self, found: list[Partition | None] | int, index: int, batch: memoryview, out: bytearray
     ) -> None:
-        if self.refusal:
-            found = self.refusal
         if isinstance(found, int):
             self._refuse(index, found, None, out)
             return
@@ -241,7 +223,7 @@ class _Appending:
         try:
             if len(batch) >= HEADER_BYTES and batch[ATTRIBUTES_AT] & TRANSACTIONAL:
                 self._enrol(partition, batch)
-            base, last, stamp, start, duplicate = partition.append(batch, self.now_ms)
+            base, last, stamp, start, duplicate = partition.append(batch, self.now.wall_ms)
         except KafkaError as error:
             self.state.failed(partition)
             self._refuse(index, error.error_code, error.what, out)
@@ -250,10 +232,11 @@ class _Appending:
             # A repeated batch whose first copy still waits for its flush waits for it as well.
             size = len(batch) if partition.codec is None else partition.size_between(base, last + 1)
             self.state.appended(partition, 0 if duplicate else size, len(out))
-        if self.with_start:
-            out += self.pack(index, 0, base, stamp, start, *self.extra)
+        if self.version >= START_SINCE:
+            out += _pack_result(index, 0, base, stamp, start)
+            out += self.no_errors
         else:
-            out += self.pack(index, 0, base, stamp)
+            out += _pack_result_v3(index, 0, base, stamp)
 
     def _enrol(self, partition: Partition, batch: memoryview) -> None:
         """Have a transactional batch's partition in the transaction before the batch is."""
@@ -275,12 +258,13 @@ class _Appending:
 
     def _refuse(self, index: int, error: int, message: str | None, out: bytearray) -> None:
         self.failed = True
-        if not self.with_start:
-            out += self.pack(index, error, -1, -1)
-        elif self.version < 8 or message is None:
-            out += self.pack(index, error, -1, -1, -1, *self.extra)
+        if self.version < START_SINCE:
+            out += _pack_result_v3(index, error, -1, -1)
+            return
+        out += _pack_result(index, error, -1, -1, -1)
+        if self.version < 8 or message is None:
+            out += self.no_errors
         else:
-            out += _pack_refusal(index, error, -1, -1, -1)
             raw = message.encode()
             if self.version == 8:
                 out += _pack_int(0) + _pack_short(len(raw)) + raw

@@ -351,17 +351,23 @@ class Segment:
         stop = self.size if limit is None else self.locate(limit)
         if start >= stop:
             return b""
-        data = self._bytes(start, min(max_bytes, stop - start))
-        if len(data) >= HEADER.size:
-            header = HEADER.unpack_from(data)
-            if header[3] != MAGIC or not HEADER.size <= header[1] + LENGTH_OVERHEAD <= stop - start:
-                raise CorruptLog("no batch starts here", path=self.path, position=start)
+        data = self._bytes(start, min(max(max_bytes, HEADER.size), stop - start))
+        first = self._first_size(data, start, stop)
+        if first > len(data):
+            return self._bytes(start, first)
         if start + len(data) == stop:
             return data
-        end = self._last_whole(data, start)
-        if end:
-            return memoryview(data)[:end]
-        return self.batch(start, next(self.headers(start))[1])
+        return memoryview(data)[: self._last_whole(data, start)]
+
+    def _first_size(self, data: bytes, start: int, stop: int) -> int:
+        """Return the size of the batch with which `data` begins."""
+        size = 0
+        if len(data) >= HEADER.size:
+            header = HEADER.unpack_from(data)
+            size = header[1] + LENGTH_OVERHEAD if header[3] == MAGIC else 0
+        if not HEADER.size <= size <= stop - start:
+            raise CorruptLog("no batch starts here", path=self.path, position=start)
+        return size
 
     def _bytes(self, start: int, size: int) -> bytes:
         data = self._files.read(self.path, start, size)
@@ -370,7 +376,7 @@ class Segment:
         return data
 
     def _last_whole(self, data: bytes, start: int) -> int:
-        """Return where in `data`, read from the batch at `start` on, the last whole batch ends; 0 if none is.
+        """Return where in `data`, read from a whole batch at `start` on, the last whole batch ends.
 
         Damage ends it as well: the readers come as far as it, and then it is their next batch.
         Remembers the end's offset: whoever reads in order asks for it next.
