@@ -78,6 +78,7 @@ class Node:
         self.report = report
         self.has_new_deadlines = False
         self._metadata_replies = MetadataReplies(state)
+        self._produce = produce.Heads(state)
         self._holds = state.settings.tidelock_flush_policy == "group"
         self._held: list[Held] = []
         self._flushing: list[Held] = []
@@ -207,7 +208,7 @@ class Node:
             if call.version >= _FLEXIBLE_SINCE[key]:
                 pos = pos + 1 if not frame[pos] else skip_tags(frame, pos)
             if key == PRODUCE:
-                return produce.handle(self.state, frame, pos, call)
+                return self._produce.handle(frame, pos, call)
             reply = fetch.handle(self.state, frame, pos, call)
         except (struct.error, IndexError, UnicodeDecodeError) as error:
             raise MalformedMessage(f"a request is cut short or garbled: {error}") from error

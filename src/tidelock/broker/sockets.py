@@ -70,9 +70,9 @@ class Transport:
         "_interest",
         "_recv_into",
         "_send",
-        "sock",
         "_sockets",
         "_unsent",
+        "sock",
     )
 
     def __init__(self, sockets: Sockets, sock: socket.socket) -> None:

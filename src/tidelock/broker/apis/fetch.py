@@ -33,7 +33,7 @@ READ_COMMITTED = 1
 # Below this size copying a batch into the response costs less than another chunk to send.
 COPY_BELOW_BYTES = 4096
 
-_pack_int = Struct(">i").pack
+_pack_int, _pack_size = Struct(">i").pack, Struct(">i").pack_into
 _pack_short = Struct(">h").pack
 _pack_head = Struct(">iii").pack
 _pack_session = Struct(">hi").pack
@@ -158,9 +158,9 @@ class _Reading:
 
     def read(self) -> Chunks:
         """Return the response frame."""
-        out = self.out
+        out, flexible = self.out, self.flexible
         out += _pack_head(0, self.call.correlation_id, 0)
-        if self.flexible:
+        if flexible:
             out.insert(8, 0)
         if self.version >= 7:
             session = self.session
@@ -178,13 +178,15 @@ class _Reading:
             found = self._partitions_of(topic)
             for one in wanted:
                 room -= self._partition(found, one, room)
-            if self.flexible:
+            if flexible:
                 self.out.append(0)
-        if self.flexible:
+        if flexible:
             self.out.append(0)
-        self.chunks.append(self.out)
-        self.chunks[0][0:4] = _pack_int(sum(map(len, self.chunks)) - 4)  # type: ignore[index]  # a bytearray
-        return self.chunks
+        chunks = self.chunks
+        size = len(self.out) - 4 + sum(map(len, chunks))
+        chunks.append(self.out)
+        _pack_size(chunks[0], 0, size)
+        return chunks
 
     def _count(self, count: int) -> None:
         if self.flexible:

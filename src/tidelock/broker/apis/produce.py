@@ -35,6 +35,11 @@ ABORTABLE_SINCE, IMPLICIT_ADD_SINCE = 11, 12
 # Where a batch's header has the low byte of its attributes, and its producer.
 ATTRIBUTES_AT, PRODUCER_AT, TRANSACTIONAL = 22, 43, 0x10
 ACKS = (-1, 0, 1)
+# Heads that are remembered; with more, all are forgotten.
+MOST_HEADS = 4096
+# No body with a partition in it is shorter.
+LEAST_BYTES = 26
+NO_FRAME = memoryview(b"")
 NOTHING: list[Partition | None] = []
 
 _short = Struct(">h").unpack_from
@@ -44,7 +49,7 @@ _index_byte = Struct(">iB").unpack_from
 _index_size = Struct(">ii").unpack_from
 _pack_short, _pack_int = Struct(">h").pack, Struct(">i").pack
 _pack_size = Struct(">i").pack_into
-_pack_head, _pack_flexible_head = Struct(">ii").pack, Struct(">iib").pack
+_pack_head = Struct(">ii").pack
 # One partition: index, error, base offset, append time[, log start offset], then what v8+ has to say about
 # errors when there is nothing.
 _pack_result_v3, _pack_result = Struct(">ihqq").pack, Struct(">ihqqq").pack
@@ -55,6 +60,92 @@ _NO_ERRORS = {
 }
 _producer = Struct(">qhi").unpack_from
 _pack_taken_back = Struct(">hqq").pack_into
+
+
+class Heads:
+    """Answers Produce, and remembers what the heads of requests with one partition said.
+
+    A producer writes into the same topics again and again, so everything before its partition's index has the
+    same bytes each time: looked up whole, it need not be read. What they meant holds until the next change
+    of the metadata image. Transactional requests are always read.
+
+    Args:
+        state: the broker.
+    """
+
+    def __init__(self, state: BrokerState) -> None:
+        self._state = state
+        self._known: dict[tuple[int, bytes], tuple[_Appending, list[Partition | None]]] = {}
+        self._made_at = 0
+
+    def handle(self, frame: memoryview, pos: int, call: Call) -> Chunks | None:
+        """See `handle`."""
+        if self._state.commits != self._made_at:
+            self._made_at = self._state.commits
+            self._known.clear()
+        version = call.version
+        if len(frame) < pos + LEAST_BYTES:
+            return handle(self._state, frame, pos, call)
+        if version >= TOPIC_IDS_SINCE:
+            end = pos + 25
+        elif version >= FLEXIBLE_SINCE:
+            end = pos + 9 + frame[pos + 8]
+        else:
+            end = pos + 18 + _short(frame, pos + 12)[0]
+        head = version, bytes(frame[pos:end])
+        known = self._known.get(head)
+        if known is None:
+            request = _Appending(self._state, frame, call)
+            reply = request.answer(pos, call.correlation_id)
+            if request.only is not None and _is_single(head) and self._state.commits == self._made_at:
+                self._keep(head, request, request.only)
+            return reply
+        request, found = known
+        flexible = version >= FLEXIBLE_SINCE
+        index, start, stop = (_flexible_batch if flexible else _classic_batch)(frame, end)
+        if not start:
+            return handle(self._state, frame, pos, call)
+        out = bytearray(_pack_head(0, call.correlation_id))
+        if flexible:
+            out.append(0)
+            out += frame[pos + 7 : end]
+        else:
+            out += frame[pos + 8 : end]
+        request.now = call.now
+        request.failed = False
+        request.append(found, index, frame[start:stop], out)
+        out += b"\0\0\0\0\0\0" if flexible else b"\0\0\0\0"
+        return request.finished(out)
+
+    def _keep(self, head: tuple[int, bytes], request: _Appending, found: list[Partition | None]) -> None:
+        if len(self._known) >= MOST_HEADS:
+            self._known.clear()
+        request.frame = NO_FRAME
+        self._known[head] = request, found
+
+
+def _is_single(head: tuple[int, bytes]) -> bool:
+    """Whether a head has no transactional id and ends with the first partition of the only topic."""
+    version, raw = head
+    if version >= FLEXIBLE_SINCE:
+        return raw[0] == 0 and raw[7] == 2 and raw[-1] == 2 and (version >= TOPIC_IDS_SINCE or raw[8] < 0x80)
+    return raw[:2] == b"\xff\xff" and raw[8:12] == raw[-4:] == b"\0\0\0\1"
+
+
+def _classic_batch(frame: memoryview, pos: int) -> tuple[int, int, int]:
+    """Return the index of a request's last partition, and where its batch is; 0, 0 when more follows."""
+    index, size = _index_size(frame, pos)
+    return (index, pos + 8, len(frame)) if size == len(frame) - pos - 8 else (index, 0, 0)
+
+
+def _flexible_batch(frame: memoryview, pos: int) -> tuple[int, int, int]:
+    """The same for v9+, where the empty tags of partition, topic and request follow."""
+    index, size = _index_byte(frame, pos)
+    pos += 5
+    if size >= 0x80:
+        size, pos = read_uvarint(frame, pos - 1)
+    stop = pos + size - 1
+    return (index, pos, stop) if size and bytes(frame[stop:]) == b"\0\0\0" else (index, 0, 0)
 
 
 def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunks | None:
@@ -70,35 +161,7 @@ def handle(state: BrokerState, frame: memoryview, pos: int, call: Call) -> Chunk
         MalformedMessage: the frame is not a Produce of this version.
         CloseConnection: acks=0 and something could not be appended.
     """
-    version = call.version
-    flexible = version >= FLEXIBLE_SINCE
-    if flexible:
-        size, pos = read_uvarint(frame, pos)
-        size -= 1
-    else:
-        (size,) = _short(frame, pos)
-        pos += 2
-    enrolment = None
-    if size >= 0:
-        enrolment = Enrolment(str(frame[pos : pos + size], "utf-8"), _support(version))
-        pos += size
-    acks, _ = _acks(frame, pos)
-    pos += 6
-    request = _Appending(state, frame, call, acks, enrolment)
-    if flexible:
-        out = bytearray(_pack_flexible_head(0, call.correlation_id, 0))
-        request.flexible_topics(pos, out)
-        out += b"\0\0\0\0\0"
-    else:
-        out = bytearray(_pack_head(0, call.correlation_id))
-        request.classic_topics(pos, out)
-        out += b"\0\0\0\0"
-    if acks == 0:
-        if request.failed:
-            raise CloseConnection("a produce with acks=0 failed")
-        return None
-    _pack_size(out, 0, len(out) - 4)
-    return [out]
+    return _Appending(state, frame, call).answer(pos, call.correlation_id)
 
 
 def _support(version: int) -> Support:
@@ -118,22 +181,70 @@ def take_back(reply: bytes | bytearray | memoryview, result_at: int) -> None:
 
 
 class _Appending:
-    """One request on its way through the log."""
+    """One request on its way through the log.
 
-    __slots__ = ("acks", "enrolment", "entries", "failed", "frame", "no_errors", "now", "state", "version")
+    Attributes:
+        only: the partitions of the topic read last, where nothing was against it.
+    """
 
-    def __init__(
-        self, state: BrokerState, frame: memoryview, call: Call, acks: int, enrolment: Enrolment | None
-    ) -> None:
+    __slots__ = (
+        "acks",
+        "enrolment",
+        "entries",
+        "failed",
+        "frame",
+        "no_errors",
+        "now",
+        "only",
+        "state",
+        "version",
+    )
+
+    def __init__(self, state: BrokerState, frame: memoryview, call: Call) -> None:
         self.state = state
         self.frame = frame
         self.entries = Entries(frame)
         self.version = call.version
         self.no_errors = _NO_ERRORS[call.version]
-        self.acks = acks
-        self.enrolment = enrolment
+        self.acks = 0
+        self.enrolment: Enrolment | None = None
         self.now = call.now
         self.failed = False
+        self.only: list[Partition | None] | None = None
+
+    def answer(self, pos: int, correlation_id: int) -> Chunks | None:
+        """Read the body that starts at `pos` and append; see `handle`."""
+        frame, version = self.frame, self.version
+        flexible = version >= FLEXIBLE_SINCE
+        if flexible:
+            size, pos = read_uvarint(frame, pos)
+            size -= 1
+        else:
+            (size,) = _short(frame, pos)
+            pos += 2
+        if size >= 0:
+            self.enrolment = Enrolment(str(frame[pos : pos + size], "utf-8"), _support(version))
+            pos += size
+        self.acks, _ = _acks(frame, pos)
+        pos += 6
+        out = bytearray(_pack_head(0, correlation_id))
+        if flexible:
+            out.append(0)
+            self.flexible_topics(pos, out)
+            out += b"\0\0\0\0\0"
+        else:
+            self.classic_topics(pos, out)
+            out += b"\0\0\0\0"
+        return self.finished(out)
+
+    def finished(self, out: bytearray) -> Chunks | None:
+        """Return the reply that `out` is."""
+        if self.acks == 0:
+            if self.failed:
+                raise CloseConnection("a produce with acks=0 failed")
+            return None
+        _pack_size(out, 0, len(out) - 4)
+        return [out]
 
     def classic_topics(self, pos: int, out: bytearray) -> None:
         """v3-8: fixed-size lengths."""
@@ -154,7 +265,7 @@ class _Appending:
                 index, size = _index_size(frame, pos)
                 pos += 8
                 end = pos + max(size, 0)
-                self._append(found, index, frame[pos:end], out)
+                self.append(found, index, frame[pos:end], out)
                 pos = end
         _require_end(pos, frame)
 
@@ -184,7 +295,7 @@ class _Appending:
                 end = pos + size - 1 if size else pos
                 batch = frame[pos:end]
                 pos = end + 1 if not frame[end] else skip_tags(frame, end)
-                self._append(found, index, batch, out)
+                self.append(found, index, batch, out)
             out.append(0)
             pos = pos + 1 if not frame[pos] else skip_tags(frame, pos)
         _require_end(skip_tags(frame, pos), frame)
@@ -201,15 +312,17 @@ class _Appending:
             return int(ErrorCode.INVALID_TOPIC_EXCEPTION)
         if self.acks == -1 and name in self.state.understaffed:
             return int(ErrorCode.NOT_ENOUGH_REPLICAS)
-        return self.state.partitions.get(name, NOTHING)
+        self.only = self.state.partitions.get(name)
+        return NOTHING if self.only is None else self.only
 
     def _partitions_by_id(self, topic_id: bytes) -> list[Partition | None] | int:
         topic = self.state.image.by_id.get(topic_id)
         return int(ErrorCode.UNKNOWN_TOPIC_ID) if topic is None else self._partitions(topic.name)
 
-    def _append(
+    def append(
         self, found: list[Partition | None] | int, index: int, batch: memoryview, out: bytearray
     ) -> None:
+        """Append one partition's batch and add the result to the reply."""
         if isinstance(found, int):
             self._refuse(index, found, None, out)
             return
