@@ -85,10 +85,12 @@ def test_bad_neighbours_are_dealt_with_and_hold_nobody_up(worker: Worker, tmp_pa
 def test_a_sinks_progress_tells_lag_and_speed(worker: Worker, tmp_path: Path) -> None:
     topic = uuid.uuid4().hex
     move(worker, tmp_path, topic)
-    progress = eventually(
-        lambda: found if (found := task(worker, f"{topic}-to"))["lag_records"] == 0 else None, 20
-    )
-    assert progress["records"] == LINES
+
+    def is_through() -> Any:
+        found = task(worker, f"{topic}-to")
+        return found if (found["records"], found["lag_records"]) == (LINES, 0) else None
+
+    progress = eventually(is_through, 20)
     assert (progress["lag_seconds"], progress["eta_seconds"]) == (0.0, 0.0)
     [place] = [one for one in progress["partitions"] if one["position"]]
     assert (place["topic"], place["end"], place["lag"]) == (topic, LINES, 0)

@@ -28,6 +28,7 @@ from tidelock.connect.api import (
     TopicPartition,
 )
 from tidelock.connect.runtime.batching import Batcher, by_partition, name_of
+from tidelock.connect.runtime.calm import SIGN_OF_LIFE, Rest, Teller
 from tidelock.connect.runtime.errors import trace_of
 from tidelock.connect.runtime.failures import Skipped, Stage, failure_of, is_of_the_record
 from tidelock.connect.runtime.kafka import TaskConsumer
@@ -44,7 +45,6 @@ T = TypeVar("T")
 
 LINGER = 0.05
 """Seconds a poll waits for its batch to fill."""
-PROGRESS_INTERVAL = 0.5
 MAX_RECORDS = 5000  # of one poll; far above Java's 500, so that batches fill
 FIRST_RETRY, RETRY_FACTOR = 0.1, 2.0
 LETTERS_WAIT = 0.5
@@ -77,12 +77,14 @@ class SinkOptions:
         max_records: of one poll.
         commit_interval: between commits while records flow.
         retry_delay_max: longest pause before a batch is tried again.
+        sign_of_life: see calm.sign_of_life.
     """
 
     topics: tuple[str, ...]
     max_records: int = MAX_RECORDS
     commit_interval: float = 10.0
     retry_delay_max: float = 60.0
+    sign_of_life: float = SIGN_OF_LIFE
 
 
 class SinkRunner:
@@ -125,7 +127,8 @@ class SinkRunner:
         self._retries = 0
         self._held: set[TopicPartition] = set()
         self._topics: set[str] = set()
-        self._told_at = clock.monotonic()
+        self._rest = Rest(LINGER, clock.monotonic())
+        self._teller = Teller(options.sign_of_life, clock.monotonic())
         self._meter = Meter()
         self._newest: int | None = None  # timestamp of the newest record that was delivered
         self._was_paused = switch.is_paused
@@ -164,20 +167,25 @@ class SinkRunner:
     def _step(self) -> None:
         self._follow_target_state()
         self._hold()
-        messages = self._consumer.poll(self._options.max_records, self._wait())
+        messages = self._poll()
         if messages:
+            self._rest.since = self._clock.monotonic()
             self._take(messages)
         self._deliver()
         self._commit_if_due(idle=not messages and not self._pending)
         self._tell_progress()
 
-    def _wait(self) -> float:
-        if self._retry_at is None:
-            return LINGER
-        return max(0.0, min(LINGER, self._retry_at - self._clock.monotonic()))
+    def _poll(self) -> Sequence[Message]:
+        """Return what fills a batch within its time; at rest, the first that comes."""
+        now = self._clock.monotonic()
+        wait = self._rest.wait(now)
+        if self._retry_at is not None:
+            return self._consumer.poll(self._options.max_records, max(0.0, min(LINGER, self._retry_at - now)))
+        return self._consumer.poll(self._options.max_records if wait <= LINGER else 1, wait)
 
     def _follow_target_state(self) -> None:
         if self._switch.is_paused != self._was_paused:
+            self._rest.since = self._clock.monotonic()
             self._was_paused = self._switch.is_paused
             self._tell_state()
 
@@ -378,9 +386,10 @@ class SinkRunner:
 
     def _tell_progress(self) -> None:
         now = self._clock.monotonic()
-        if now - self._told_at >= PROGRESS_INTERVAL:
-            self._told_at = now
-            self._switch.tell("progress", records=self._progress.records, **self._speed(now))
+        if self._teller.is_due(now):
+            progress = {"records": self._progress.records, **self._speed(now)}
+            if self._teller.is_news(now, progress):
+                self._switch.tell("progress", **progress)
 
     def _speed(self, now: float) -> dict[str, object]:
         """Return what `/connectors/{name}/progress` shows of the task."""

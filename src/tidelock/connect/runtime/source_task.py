@@ -31,6 +31,7 @@ from tidelock.connect.api import (
     SourceTaskContext,
     offsets_of,
 )
+from tidelock.connect.runtime.calm import SIGN_OF_LIFE, Rest, Teller
 from tidelock.connect.runtime.chain import Chain
 from tidelock.connect.runtime.failures import Attempts, RecordFailed, Stage, failure_of
 from tidelock.connect.runtime.kafka import TaskProducer
@@ -41,8 +42,7 @@ from tidelock.runtime import Clock
 log = logging.getLogger(__name__)
 
 IDLE_WAIT = 0.1
-"""Seconds between polls that return nothing."""
-PROGRESS_INTERVAL = 0.5
+"""Seconds after a poll that returned nothing; more after a long rest."""
 FIRST_RETRY, RETRY_FACTOR = 0.1, 2.0
 MAX_IN_FLIGHT = 50_000
 
@@ -77,6 +77,7 @@ class SourceOptions:
     retry_timeout: float = 0.0
     tolerant: bool = False
     log_skipped: bool = False
+    sign_of_life: float = SIGN_OF_LIFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +128,8 @@ class SourceRunner:
         self._records = 0
         self._retries = 0
         self._topics: set[str] = set()
-        self._told_at = clock.monotonic()
+        self._rest = Rest(IDLE_WAIT, clock.monotonic())
+        self._teller = Teller(options.sign_of_life, clock.monotonic())
         self._meter = Meter()
         self._was_paused = switch.is_paused
 
@@ -157,10 +159,11 @@ class SourceRunner:
         self._follow_target_state()
         records = None if self._was_paused else self._poll()
         if records:
+            self._rest.since = self._clock.monotonic()
             self._send(records)
         else:
             self._idle()
-            self._switch.wait(IDLE_WAIT)
+            self._switch.wait(self._rest.wait(self._clock.monotonic()))
         self._producer.serve(0)
         while self._progress.in_flight > MAX_IN_FLIGHT and not self._switch.is_stopping():
             self._producer.serve(IDLE_WAIT)
@@ -171,6 +174,7 @@ class SourceRunner:
 
     def _follow_target_state(self) -> None:
         if self._switch.is_paused != self._was_paused:
+            self._rest.since = self._clock.monotonic()
             self._was_paused = self._switch.is_paused
             self._tell_state()
 
@@ -307,13 +311,11 @@ class SourceRunner:
 
     def _tell_progress(self) -> None:
         now = self._clock.monotonic()
-        if now - self._told_at >= PROGRESS_INTERVAL:
-            self._told_at = now
-            speed = self._meter.sample(now, self._records)
-            in_flight = self._progress.in_flight
-            self._switch.tell(
-                "progress", records=self._records, rate=round(speed.rate, 1), in_flight=in_flight
-            )
+        if self._teller.is_due(now):
+            rate = round(self._meter.sample(now, self._records).rate, 1)
+            progress = {"records": self._records, "rate": rate, "in_flight": self._progress.in_flight}
+            if self._teller.is_news(now, progress):
+                self._switch.tell("progress", **progress)
 
 
 def _kind(record: SourceRecord) -> tuple[str, int | None, int, int]:

@@ -180,7 +180,8 @@ class TaskSupervisor:
     async def _watch(self, process: TaskProcess) -> None:
         """Look at the process from outside, now and then, until it is killed or this is cancelled."""
         while True:
-            await asyncio.sleep(INTERVAL)
+            now = self._clock.monotonic()
+            await asyncio.sleep(INTERVAL - now % INTERVAL)  # all tasks in one go: a worker may have hundreds
             self.status.memory = private_memory(process.pid)
             silent = self._clock.monotonic() - self.status.heard_at
             limits = self._policy.limits

@@ -19,6 +19,7 @@ from typing import Any
 from tidelock.connect.api import SinkTaskContext, SourceTaskContext
 from tidelock.connect.runtime import kafka
 from tidelock.connect.runtime.batching import Batcher, merged_properties
+from tidelock.connect.runtime.calm import sign_of_life
 from tidelock.connect.runtime.chain import build_chain
 from tidelock.connect.runtime.channel import Control, WorkerRefused
 from tidelock.connect.runtime.config_providers import Providers
@@ -164,12 +165,7 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
     properties = kafka.client_properties(worker, config, "consumer")
     group = properties.pop("group.id", f"connect-{name}")
     properties.setdefault("group.instance.id", member_of(spec["member_id"], name, number))
-    options = SinkOptions(
-        topics=settings.topics or (f"^{settings.topics_regex}$",),
-        max_records=max_poll_records(worker, config),
-        commit_interval=_worker(worker).offset_flush_interval_ms / 1000,
-        retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
-    )
+    options = _sink_options(settings, worker, config)
     task = plugins.connector(spec["path"]).load().task_class()
     client = f"connector-consumer-{name}-{number}"
     consumer = kafka.patiently(lambda: kafka.SinkConsumer(properties, group, client), switch.wait_for_broker)
@@ -179,6 +175,30 @@ def _run_sink(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
             name, number, topic_id=kafka.TopicIds(properties, switch.wait_for_broker, client)
         )
         runner.run(context, spec["props"])
+
+
+def _sink_options(
+    settings: SinkConnectorSettings, worker: Mapping[str, str], config: Mapping[str, str]
+) -> SinkOptions:
+    return SinkOptions(
+        topics=settings.topics or (f"^{settings.topics_regex}$",),
+        max_records=max_poll_records(worker, config),
+        commit_interval=_worker(worker).offset_flush_interval_ms / 1000,
+        retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
+        sign_of_life=sign_of_life(settings.errors_stall_report_ms, settings.errors_stall_kill_ms),
+    )
+
+
+def _source_options(settings: SourceConnectorSettings, worker: StandaloneSettings) -> SourceOptions:
+    return SourceOptions(
+        commit_interval=worker.offset_flush_interval_ms / 1000,
+        flush_timeout=worker.offset_flush_timeout_ms / 1000,
+        retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
+        retry_timeout=settings.errors_retry_timeout / 1000,
+        tolerant=settings.errors_tolerance == "all",
+        log_skipped=settings.errors_log_enable,
+        sign_of_life=sign_of_life(settings.errors_stall_report_ms, settings.errors_stall_kill_ms),
+    )
 
 
 def _reporter(settings: SinkConnectorSettings, spec: Mapping[str, Any], switch: TaskSwitch) -> Reporter:
@@ -219,14 +239,7 @@ def _run_source(spec: Mapping[str, Any], switch: TaskSwitch) -> None:
         chain=build_chain(plugins, config),
     )
     worker_settings = _worker(worker)
-    options = SourceOptions(
-        commit_interval=worker_settings.offset_flush_interval_ms / 1000,
-        flush_timeout=worker_settings.offset_flush_timeout_ms / 1000,
-        retry_delay_max=settings.errors_retry_delay_max_ms / 1000,
-        retry_timeout=settings.errors_retry_timeout / 1000,
-        tolerant=settings.errors_tolerance == "all",
-        log_skipped=settings.errors_log_enable,
-    )
+    options = _source_options(settings, worker_settings)
     task = plugins.connector(spec["path"]).load().task_class()
     properties = kafka.client_properties(worker, config, "producer")
     client = f"connector-producer-{name}-{number}"

@@ -8,6 +8,7 @@ is killed before the system kills a neighbour in its place. `judge` is pure; `pr
 from __future__ import annotations
 
 import enum
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from tidelock.connect.runtime.settings import ConnectorSettings
 
 INTERVAL = 0.5
 """Seconds between looks."""
-KIB = 1024
+PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,13 +88,10 @@ def judge(limits: Limits, *, memory: int | None, silent: float) -> tuple[Action,
 def private_memory(pid: int) -> int | None:
     """Return the bytes of memory of a process that no file backs; None where the system does not tell."""
     try:
-        status = Path(f"/proc/{pid}/status").read_bytes()
-    except OSError:
+        _size, resident, backed, *_rest = Path(f"/proc/{pid}/statm").read_bytes().split()
+    except (OSError, ValueError):
         return None
-    for line in status.splitlines():
-        if line.startswith(b"RssAnon:"):
-            return int(line.split()[1]) * KIB
-    return None
+    return (int(resident) - int(backed)) * PAGE
 
 
 def _mib(size: int) -> str:

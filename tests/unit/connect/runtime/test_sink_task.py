@@ -385,3 +385,19 @@ def test_nothing_is_delivered_or_committed_before_kafka_has_the_letters() -> Non
     bench.run(bench.assign(P0), [FakeMessage(0), FakeMessage(1)], *[lambda: None] * 30, later, lambda: None)
     assert seen == []
     assert bench.task.calls[2:4] == [("put", P0, [1]), ("flush", {P0: 2})]
+
+
+def test_a_task_at_rest_takes_the_first_that_comes_and_then_whole_batches_again() -> None:
+    bench = Bench()
+    asked: list[int] = []
+    poll = bench.consumer.poll
+
+    def noting(max_records: int, timeout: float) -> list[Any]:
+        asked.append(max_records)
+        return poll(max_records, timeout)
+
+    bench.consumer.poll = noting  # type: ignore[method-assign]  # the script's polls, and what was asked
+    bench.run(bench.assign(P0), *[[]] * 60, [FakeMessage(0)], [FakeMessage(1)])
+
+    assert (asked[0], asked[61]) == (5000, 1), "at work, and after seconds without a record"
+    assert asked[62] == 5000
