@@ -352,22 +352,23 @@ class Segment:
         if start >= stop:
             return b""
         data = self._bytes(start, min(max(max_bytes, HEADER.size), stop - start))
-        first = self._first_size(data, start, stop)
+        first, due = self._first(data, start, stop)
         if first > len(data):
+            self._remember(due, start + first)
             return self._bytes(start, first)
         if start + len(data) == stop:
             return data
         return memoryview(data)[: self._last_whole(data, start)]
 
-    def _first_size(self, data: bytes, start: int, stop: int) -> int:
-        """Return the size of the batch with which `data` begins."""
-        size = 0
+    def _first(self, data: bytes, start: int, stop: int) -> tuple[int, int]:
+        """Return the size of the batch with which `data` begins, and the offset that comes after it."""
+        size = due = 0
         if len(data) >= HEADER.size:
             header = HEADER.unpack_from(data)
-            size = header[1] + LENGTH_OVERHEAD if header[3] == MAGIC else 0
-        if not HEADER.size <= size <= stop - start:
+            size, due = header[1] + LENGTH_OVERHEAD, header[0] + header[6] + 1
+        if size < HEADER.size or header[3] != MAGIC or size > stop - start:
             raise CorruptLog("no batch starts here", path=self.path, position=start)
-        return size
+        return size, due
 
     def _bytes(self, start: int, size: int) -> bytes:
         data = self._files.read(self.path, start, size)
