@@ -16,7 +16,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tidelock.client.errors import BrokerUnreachable
+from tidelock.client.errors import BrokerUnreachable, LoginRefused
 from tidelock.client.wire import Cluster, Connection
 from tidelock.errors import TidelockError
 from tidelock.protocol.error_codes import (
@@ -222,7 +222,7 @@ class GroupMember:
                 self._check(answer.error_code)
                 self.heard_at = self._clock.monotonic()
                 pause = self._times.heartbeat
-            except (*AGAIN, BrokerUnreachable) as error:
+            except (*AGAIN, BrokerUnreachable, LoginRefused) as error:
                 self._coordinator = None
                 if self._clock.monotonic() - self.heard_at >= self._times.session:
                     raise BrokerUnreachable(

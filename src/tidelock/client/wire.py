@@ -2,8 +2,9 @@
 
 A `Connection` sends requests and hands each answer to its caller; a `Cluster` knows the brokers, the leaders
 and the group coordinators, and keeps a connection to each. No retries here: callers know what may be
-repeated. PLAINTEXT only. Versions are the oldest that both Apache Kafka 4 and ours speak and that carry
-what is needed. Imports protocol and errors.
+repeated. TLS and SASL are those of `security`. A broker that ends sessions (connections.max.reauth.ms) ends
+the connection; the next request makes another. Versions are the oldest that both Apache Kafka 4 and ours
+speak and that carry what is needed. Imports protocol, errors and security.
 
 Source: Kafka protocol; `org.apache.kafka.clients.NetworkClient`.
 """
@@ -12,10 +13,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
+import ssl
 from collections.abc import Sequence
 from typing import TypeVar
 
-from tidelock.client.errors import BrokerUnreachable
+from tidelock.client.errors import BrokerUnreachable, LoginRefused
+from tidelock.client.security import Security, login
 from tidelock.errors import RemoteProtocolError
 from tidelock.protocol.error_codes import error_for
 from tidelock.protocol.frame import encode_request, read_response_header
@@ -26,11 +30,16 @@ from tidelock.protocol.messages.metadata import (
     MetadataResponse,
     MetadataResponseTopic,
 )
+from tidelock.protocol.messages.sasl_authenticate import SaslAuthenticateRequest, SaslAuthenticateResponse
+from tidelock.protocol.messages.sasl_handshake import SaslHandshakeRequest, SaslHandshakeResponse
 from tidelock.protocol.primitives import MalformedMessage, Message
 
 CONNECT_TIMEOUT = 5.0
 MAX_FRAME = 1 << 28
 METADATA_VERSION, COORDINATOR_VERSION = 5, 2
+HANDSHAKE_VERSION, AUTHENTICATE_VERSION = 1, 1
+LOGIN_HINT = "see sasl.mechanism and sasl.jaas.config"
+OPEN = Security()
 GROUP, TRANSACTION = 0, 1
 """What a coordinator is of."""
 
@@ -43,11 +52,20 @@ class Connection:
     Args:
         address: host:port, for errors.
         client_id: in the broker's logs.
+        security: who logs in.
+        tls: how it is encrypted; None: not at all.
     """
 
-    def __init__(self, address: str, client_id: str) -> None:
+    def __init__(
+        self,
+        address: str,
+        client_id: str,
+        security: Security = OPEN,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self.address = address
         self._client_id = client_id
+        self._security, self._tls = security, tls
         self._next = 0
         self._waiting: dict[int, tuple[int, int, asyncio.Future[tuple[bytes, int]]]] = {}
         self._reader: asyncio.StreamReader | None = None
@@ -60,19 +78,57 @@ class Connection:
         return self._reading is not None and not self._reading.done()
 
     async def open(self) -> None:
-        """Connect.
+        """Connect, and log in where that is wanted.
 
         Raises:
             BrokerUnreachable: nobody listens there, or not within 5 s.
+            LoginRefused: one of the two does not accept the other's certificate, name or password.
         """
         host, _, port = self.address.rpartition(":")
+        host = host.strip("[]")
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT):
-                made = await asyncio.open_connection(host.strip("[]"), int(port), limit=1 << 20)
+                made = await asyncio.open_connection(host, int(port), limit=1 << 20, ssl=self._tls)
+        except ssl.SSLCertVerificationError as error:
+            raise LoginRefused(
+                f"the broker's certificate is not accepted: {error.verify_message}",
+                where=self.address,
+                hint="see ssl.truststore.location, and that the certificate names the broker's host",
+            ) from error
         except (OSError, TimeoutError, ValueError) as error:
             raise BrokerUnreachable(f"the broker does not answer: {error}", where=self.address) from error
         self._reader, self._writer = made
         self._reading = asyncio.create_task(self._read(self._reader), name=f"kafka {self.address}")
+        if self._security.mechanism is not None:
+            try:
+                await self._login(self._security.mechanism)
+            except BaseException:
+                await self.close()
+                raise
+
+    async def _login(self, mechanism: str) -> None:
+        hello = SaslHandshakeRequest(mechanism=mechanism)
+        known = await self.call(hello, HANDSHAKE_VERSION, SaslHandshakeResponse, CONNECT_TIMEOUT)
+        if known.error_code:
+            raise LoginRefused(
+                f"the broker does not log in with {mechanism}",
+                where=self.address,
+                hint=f"set sasl.mechanism to one of {', '.join(known.mechanisms)}",
+            )
+        steps = login(self._security, secrets.token_urlsafe(24))
+        sent = next(steps)
+        with contextlib.suppress(StopIteration):
+            while True:
+                request = SaslAuthenticateRequest(auth_bytes=sent)
+                answer = await self.call(
+                    request, AUTHENTICATE_VERSION, SaslAuthenticateResponse, CONNECT_TIMEOUT
+                )
+                if answer.error_code:
+                    why = answer.error_message or "the login failed"
+                    raise LoginRefused(
+                        f"the broker refused the login: {why}", where=self.address, hint=LOGIN_HINT
+                    )
+                sent = steps.send(answer.auth_bytes)
 
     async def call(self, request: Message, version: int, kind: type[Answer], patience: float) -> Answer:
         """Send a request and return its answer.
@@ -158,9 +214,16 @@ class Cluster:
         bootstrap: addresses, host:port by comma.
         client_id: in the brokers' logs.
         timeout: seconds for an ordinary answer.
+        security: of each connection.
+
+    Raises:
+        ConfigError: a file of TLS cannot be used.
     """
 
-    def __init__(self, bootstrap: str, client_id: str, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self, bootstrap: str, client_id: str, *, timeout: float = 30.0, security: Security = OPEN
+    ) -> None:
+        self._security, self._tls = security, security.tls_context()
         self._bootstrap = [one.strip() for one in bootstrap.split(",") if one.strip()]
         self._client_id = client_id
         self.timeout = timeout
@@ -232,7 +295,7 @@ class Cluster:
         async with self._locks.setdefault(key, asyncio.Lock()):
             connection = self._connections.get(key)
             if connection is None or not connection.is_open:
-                connection = Connection(address, self._client_id)
+                connection = Connection(address, self._client_id, self._security, self._tls)
                 await connection.open()
                 self._connections[key] = connection
             return connection

@@ -39,7 +39,7 @@ from tidelock.connect.distributed.leading import LeaderReplaced, Leading
 from tidelock.connect.distributed.local_work import LocalWork
 from tidelock.connect.distributed.membership import Membership, Snapshot
 from tidelock.connect.distributed.peers import PeerUnreachable, ask
-from tidelock.connect.distributed.settings import VERSIONS, DistributedSettings
+from tidelock.connect.distributed.settings import VERSIONS, DistributedSettings, security_of
 from tidelock.connect.distributed.status_state import status_record
 from tidelock.connect.runtime.loggers import level_of
 from tidelock.connect.runtime.offset_state import Keyed
@@ -87,7 +87,9 @@ class HerderLoop(LocalWork):
         self, settings: DistributedSettings, url: str, *, clock: Clock, plugins: Plugins | None = None
     ) -> None:
         worker_id = url.partition("://")[2]
-        self._cluster = Cluster(settings.bootstrap_servers, settings.client_id or f"connect-{worker_id}")
+        name = settings.client_id or f"connect-{worker_id}"
+        security = security_of(settings.originals)
+        self._cluster = Cluster(settings.bootstrap_servers, name, security=security)
         super().__init__(settings, worker_id, cluster=self._cluster, clock=clock, plugins=plugins)
         times = GroupTimes(
             settings.session_timeout_ms / 1000,

@@ -8,9 +8,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidelock.config import Importance, Problem, key
+from tidelock.client import ClientSettings
+from tidelock.client.security import Security
+from tidelock.config import ConfigError, Importance, Problem, key
 from tidelock.connect.distributed.group_protocol import COMPATIBLE, EAGER, SESSIONED
 from tidelock.connect.distributed.topic_log import TopicSpec
+from tidelock.connect.runtime.kafka import SHARED
 from tidelock.connect.runtime.settings import WorkerSettings
 
 HIGH, LOW = Importance.HIGH, Importance.LOW
@@ -99,13 +102,13 @@ class DistributedSettings(WorkerSettings):
     def examine(
         cls, given: Mapping[str, object], *, strict: bool = True
     ) -> tuple[dict[str, Any], list[Problem]]:
-        """See Settings; the topics' own settings are known, security other than PLAINTEXT is refused."""
+        """See Settings; the topics' own settings are known, security that we do not speak is refused."""
         values, problems = super().examine(given, strict=strict)
         problems = [one for one in problems if one.value is None or not _is_topic_setting(one.key)]
-        protocol = str(given.get("security.protocol", "PLAINTEXT"))
-        if protocol.upper() != "PLAINTEXT":
-            why = "a distributed worker speaks PLAINTEXT only, so far"
-            problems.append(Problem("security.protocol", protocol, why))
+        try:
+            security_of(given)
+        except ConfigError as error:
+            problems += error.problems
         return values, problems
 
     def topic(self, kind: str) -> TopicSpec:
@@ -123,6 +126,17 @@ class DistributedSettings(WorkerSettings):
             getattr(self, f"{kind}_storage_replication_factor"),
             extra,
         )
+
+
+def security_of(worker: Mapping[str, object]) -> Security:
+    """Return how a worker's own connections are protected, by its keys without a prefix.
+
+    Raises:
+        ConfigError: in a way that we do not speak.
+    """
+    names = ("bootstrap.servers", *SHARED)
+    given = {name: value for name, value in worker.items() if name.startswith(names)}
+    return Security.of(ClientSettings.parse(given, where="the worker's own connections"))
 
 
 def _is_topic_setting(name: str) -> bool:

@@ -20,7 +20,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tidelock.client.errors import BrokerUnreachable, DamagedRecords
+from tidelock.client.errors import BrokerUnreachable, DamagedRecords, LoginRefused
 from tidelock.client.murmur2 import partition_of
 from tidelock.client.transactions import Transactions, fenced
 from tidelock.client.wire import Cluster
@@ -73,6 +73,7 @@ CREATE_VERSION, FETCH_VERSION, LIST_VERSION, PRODUCE_VERSION = 2, 4, 2, 3
 READ_COMMITTED, EARLIEST, LATEST = 1, -2, -1
 FETCH_WAIT, FETCH_BYTES = 0.5, 1 << 20
 RETRY_PAUSE, SEND_PATIENCE = 0.1, 30.0
+AWAY = (BrokerUnreachable, LoginRefused, KafkaError)  # a topic that was there is waited for
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +217,7 @@ class TopicLog:
                 if not error.retriable or self._clock.monotonic() > end:
                     raise
             await asyncio.sleep(RETRY_PAUSE)
-            with contextlib.suppress(BrokerUnreachable, KafkaError):
+            with contextlib.suppress(*AWAY):
                 await self._learn()
 
     async def _produce(self, partition: int, batch: bytes, transactional_id: str | None) -> int:
@@ -253,12 +254,12 @@ class TopicLog:
             except TidelockError as error:
                 log.debug("topic %s cannot be read now: %s", self.spec.name, error.what)
                 await asyncio.sleep(RETRY_PAUSE)
-                with contextlib.suppress(BrokerUnreachable, KafkaError):
+                with contextlib.suppress(*AWAY):
                     await self._learn()
 
     async def _patient_offsets(self, when: int) -> dict[int, int]:
         while True:
-            with contextlib.suppress(BrokerUnreachable, KafkaError):
+            with contextlib.suppress(*AWAY):
                 return await self._offsets(when)
             await asyncio.sleep(RETRY_PAUSE)
 

@@ -41,7 +41,13 @@ def test_what_names_the_cluster_is_required(missing: str) -> None:
 
 def test_what_cannot_be_done_is_refused_at_its_key() -> None:
     with pytest.raises(ConfigError, match=r"security\.protocol"):
+        DistributedSettings.parse({**GIVEN, "security.protocol": "TLS"})
+    with pytest.raises(ConfigError, match=r"sasl\.mechanism.*GSSAPI"):
         DistributedSettings.parse({**GIVEN, "security.protocol": "SASL_SSL"})
+    with pytest.raises(ConfigError, match="is a JKS truststore; give PEM"):
+        DistributedSettings.parse(
+            {**GIVEN, "security.protocol": "SSL", "ssl.truststore.location": "/etc/kafka/trust.jks"}
+        )
     with pytest.raises(ConfigError, match=r"exactly\.once\.source\.support"):
         DistributedSettings.parse({**GIVEN, "exactly.once.source.support": "always"})
 
