@@ -92,9 +92,9 @@ def _private_kilobytes(pid: int) -> int:
 
 
 @contextlib.contextmanager
-def our_worker(folder: Path, bootstrap: str) -> Iterator[Peer]:
+def our_worker(folder: Path, bootstrap: str, more: dict[str, str] | None = None) -> Iterator[Peer]:
     folder.mkdir()
-    with Worker(folder, {"bootstrap.servers": bootstrap, **SHARED}) as worker:
+    with Worker(folder, {"bootstrap.servers": bootstrap, **SHARED, **(more or {})}) as worker:
         yield Peer(OURS, worker.url, worker.pid)
 
 
