@@ -163,6 +163,7 @@ READ_COMMANDS: dict[str, list[str]] = {
     ],
     "tidelock topic ls": [],
     "tidelock topic describe": ["lines"],
+    "tidelock topic alter": ["lines", "-p", "9", "--dry-run"],
     "tidelock topic tail": ["lines"],
     "tidelock group ls": [],
     "tidelock group describe": ["connect-lines-sink"],

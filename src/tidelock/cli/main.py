@@ -1,6 +1,6 @@
 """Entry point of the `tidelock` script: options that hold for every command, and the lazy tree.
 
-`tidelock --help` must stay below 100 ms, so this module imports click and the tree only; a test holds it to that.
+`tidelock --help` must stay below 100 ms, so this imports click and the tree only; a test holds it to that.
 """
 
 from __future__ import annotations
