@@ -295,6 +295,11 @@ class RecordBatch:
         """The places (not offsets) of the records without a value."""
         return _nulls(self.values)
 
+    @property
+    def keyless(self) -> list[int]:
+        """The places (not offsets) of the records without a key."""
+        return _nulls(self.keys)
+
     def columns(self, names: Sequence[str], *, key: bool = False) -> list[list[Any]]:
         """Return one list per field name, one entry per record; None where the record is null.
 

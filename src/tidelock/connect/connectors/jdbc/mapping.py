@@ -287,8 +287,7 @@ def _with_article(noun: str) -> str:
 
 
 def _require_keys(batch: RecordBatch) -> None:
-    for index, key in enumerate(batch.keys):
-        if key is None:
-            raise DataError(
-                "pk.mode=record_key, and the record has no key", where=f"topic {batch.topic}", index=index
-            )
+    if keyless := batch.keyless:
+        raise DataError(
+            "pk.mode=record_key, and the record has no key", where=f"topic {batch.topic}", index=keyless[0]
+        )
