@@ -3,7 +3,8 @@
 librdkafka keeps these requests to its own consumers; Kafka Connect's workers are a group of the type
 `connect` with metadata and assignments of their own. What these bytes mean is the caller's: it gives the
 metadata, makes the assignment when it is the leader, and decides when to join again. The heartbeat runs in a
-task of its own, from the end of one join to the beginning of the next.
+task of its own, from the end of one join to the beginning of the next: also after the coordinator has asked
+for another round, for a member may have work to stop before it joins, and that may outlast a session.
 
 Source: Kafka `AbstractCoordinator`, KIP-394 (member id first), KIP-62 (rebalance timeout).
 """
@@ -106,6 +107,7 @@ class GroupMember:
         self._clock = clock
         self._coordinator: Connection | None = None
         self._beating: asyncio.Task[None] | None = None
+        self._called = asyncio.Event()
         self.member_id = ""
         self.generation = -1
         self.heard_at = clock.monotonic()
@@ -133,6 +135,7 @@ class GroupMember:
             if isinstance(error, LOST):
                 self.member_id, self.generation = "", -1
             raise
+        self._called = asyncio.Event()
         self._beating = asyncio.create_task(self._beat(), name=f"heartbeat {self._group}")
         return Joined(joined.generation_id, joined.member_id, joined.leader, joined.protocol_name or "", mine)
 
@@ -177,15 +180,18 @@ class GroupMember:
         return bytes(answer.assignment)
 
     async def ended(self) -> TidelockError:
-        """Return why the heartbeat has stopped, when it does: the group wants this member to join again.
+        """Return when the group wants this member to join again, and why.
 
-        RebalanceInProgress: others come or go, the work stays. UnknownMemberId, IllegalGeneration: the
-        work is somebody else's. BrokerUnreachable: silent for a whole session.
+        RebalanceInProgress: others come or go, the work stays, and the heartbeat goes on. UnknownMemberId,
+        IllegalGeneration: the work is somebody else's. BrokerUnreachable: silent for a whole session.
         """
         assert self._beating is not None
-        beating = self._beating
-        await asyncio.wait((beating,))
-        error = None if beating.cancelled() else beating.exception()
+        beating, called = self._beating, asyncio.ensure_future(self._called.wait())
+        try:
+            await asyncio.wait((beating, called), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            called.cancel()
+        error = None if not beating.done() or beating.cancelled() else beating.exception()
         if isinstance(error, LOST):
             self.member_id, self.generation = "", -1
         if isinstance(error, TidelockError):
@@ -206,7 +212,7 @@ class GroupMember:
         self.member_id, self.generation = "", -1
 
     async def _beat(self) -> None:
-        """Send heartbeats until the coordinator wants something else, or is silent for a session."""
+        """Send heartbeats until the coordinator does not know us, or is silent for a session."""
         self.heard_at = self._clock.monotonic()
         pause = self._times.heartbeat
         while True:
@@ -219,7 +225,10 @@ class GroupMember:
                 answer = await coordinator.call(
                     request, HEARTBEAT_VERSION, HeartbeatResponse, self._times.session
                 )
-                self._check(answer.error_code)
+                if answer.error_code == RebalanceInProgress.error_code:
+                    self._called.set()
+                else:
+                    self._check(answer.error_code)
                 self.heard_at = self._clock.monotonic()
                 pause = self._times.heartbeat
             except (*AGAIN, BrokerUnreachable, LoginRefused) as error:

@@ -201,7 +201,7 @@ class HerderLoop(LocalWork):
             self.leading.resign()
 
     async def _watch(self) -> None:
-        """Wait for the end of the heartbeat, and say that the worker has to join again."""
+        """Wait until the group wants another round, and say that the worker has to join again."""
         error = await self._member.ended()
         self._must_join = True
         self._has_lost = not isinstance(error, RebalanceInProgress)
