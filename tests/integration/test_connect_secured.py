@@ -16,7 +16,7 @@ from confluent_kafka.admin import (
 )
 
 from tests.engines.fetch import Engines
-from tests.engines.kafka import ApacheKafka, free_port
+from tests.engines.kafka import CLUSTER_ID, ApacheKafka, free_port
 from tests.support.connect import DistributedProcess, ask
 from tests.support.waiting import eventually
 from tidelock.client import Admin, TopicPartition
@@ -112,7 +112,14 @@ def test_a_worker_and_its_tasks_log_in(secured: Secured, protocol: str, tmp_path
     lines.write_text("one\ntwo\nthree\n")
     config = {"connector.class": "FileStreamSource", "file": str(lines), "topic": topic}
     admin = Admin(secured.open)
-    with worker(tmp_path, secured.keys(protocol), f"workers-{protocol}") as process:
+    keys = secured.keys(protocol)
+    if protocol == "SASL_SSL":  # a password that stands in a file of its own
+        (tmp_path / "secrets.properties").write_text(f"login={keys['sasl.jaas.config']}\n")
+        keys["sasl.jaas.config"] = f"${{file:{tmp_path}/secrets.properties:login}}"
+        provider = "org.apache.kafka.common.config.provider.FileConfigProvider"
+        keys |= {"config.providers": "file", "config.providers.file.class": provider}
+    with worker(tmp_path, keys, f"workers-{protocol}") as process:
+        assert ask(process.url, "GET", "/")[1]["kafka_cluster_id"] == CLUSTER_ID
         eventually(lambda: ask(process.url, "PUT", "/connectors/lines/config", config)[0] == 201, 60)
         eventually(lambda: topic in [one.name for one in admin.topics()], 60)
         partition = TopicPartition(topic, 0)

@@ -227,6 +227,7 @@ class Cluster:
         self._bootstrap = [one.strip() for one in bootstrap.split(",") if one.strip()]
         self._client_id = client_id
         self.timeout = timeout
+        self.id: str | None = None  # once metadata has told it
         self._addresses: dict[int, str] = {}
         self._connections: dict[tuple[str, str], Connection] = {}
         self._locks: dict[tuple[str, str], asyncio.Lock] = {}
@@ -248,6 +249,7 @@ class Cluster:
             except BrokerUnreachable as error:
                 failure = error
                 continue
+            self.id = answer.cluster_id
             self._addresses = {broker.node_id: f"{broker.host}:{broker.port}" for broker in answer.brokers}
             return {topic.name: topic for topic in answer.topics if topic.name is not None}
         raise failure or BrokerUnreachable("bootstrap.servers names no broker", hint="set bootstrap.servers")

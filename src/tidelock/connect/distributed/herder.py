@@ -39,8 +39,9 @@ from tidelock.connect.distributed.leading import LeaderReplaced, Leading
 from tidelock.connect.distributed.local_work import LocalWork
 from tidelock.connect.distributed.membership import Membership, Snapshot
 from tidelock.connect.distributed.peers import PeerUnreachable, ask
-from tidelock.connect.distributed.settings import VERSIONS, DistributedSettings, security_of
+from tidelock.connect.distributed.settings import VERSIONS, DistributedSettings
 from tidelock.connect.distributed.status_state import status_record
+from tidelock.connect.runtime.kafka import security_of
 from tidelock.connect.runtime.loggers import level_of
 from tidelock.connect.runtime.offset_state import Keyed
 from tidelock.connect.runtime.plugins import Plugins

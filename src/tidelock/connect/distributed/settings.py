@@ -8,12 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tidelock.client import ClientSettings
-from tidelock.client.security import Security
 from tidelock.config import ConfigError, Importance, Problem, key
 from tidelock.connect.distributed.group_protocol import COMPATIBLE, EAGER, SESSIONED
 from tidelock.connect.distributed.topic_log import TopicSpec
-from tidelock.connect.runtime.kafka import SHARED
+from tidelock.connect.runtime.kafka import security_of
 from tidelock.connect.runtime.settings import WorkerSettings
 
 HIGH, LOW = Importance.HIGH, Importance.LOW
@@ -126,17 +124,6 @@ class DistributedSettings(WorkerSettings):
             getattr(self, f"{kind}_storage_replication_factor"),
             extra,
         )
-
-
-def security_of(worker: Mapping[str, object]) -> Security:
-    """Return how a worker's own connections are protected, by its keys without a prefix.
-
-    Raises:
-        ConfigError: in a way that we do not speak.
-    """
-    names = ("bootstrap.servers", *SHARED)
-    given = {name: value for name, value in worker.items() if name.startswith(names)}
-    return Security.of(ClientSettings.parse(given, where="the worker's own connections"))
 
 
 def _is_topic_setting(name: str) -> bool:

@@ -44,7 +44,7 @@ class PluginsResource:
         if self._cluster_id is None:
             from tidelock.connect.runtime.cluster import cluster_id  # codecs that nothing else here needs
 
-            self._cluster_id = await cluster_id(self._herder.settings.bootstrap_servers)
+            self._cluster_id = await cluster_id(self._herder.settings.originals)
         found = {"version": __version__, "commit": "tidelock", "kafka_cluster_id": self._cluster_id}
         return Reply(body=found)
 

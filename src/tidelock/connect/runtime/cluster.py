@@ -1,7 +1,8 @@
-"""Small questions to a broker on a plain connection, nothing kept open: the cluster's id, members that left.
+"""Small questions to a cluster, nothing kept open: its id, members that left.
 
 The worker's own process holds no Kafka client, so that it can be small and its fork server's parent clean.
-Only for brokers without TLS and SASL; elsewhere the id is unknown, and the group notices by itself who left.
+A courtesy each: where the cluster is away, or secured in a way that our own connections do not speak, the id
+is unknown, and the group notices by itself who left.
 
 Source: Kafka protocol, Metadata (API key 3), FindCoordinator (10), LeaveGroup (13, KIP-345).
 """
@@ -9,75 +10,53 @@ Source: Kafka protocol, Metadata (API key 3), FindCoordinator (10), LeaveGroup (
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 
-from tidelock.protocol.messages.find_coordinator import FindCoordinatorRequest, FindCoordinatorResponse
-from tidelock.protocol.messages.leave_group import LeaveGroupRequest, MemberIdentity
-from tidelock.protocol.messages.metadata import MetadataRequest, MetadataResponse
+from tidelock.client.wire import Cluster
+from tidelock.connect.runtime.kafka import security_of
+from tidelock.errors import TidelockError
+from tidelock.protocol.messages.leave_group import LeaveGroupRequest, LeaveGroupResponse, MemberIdentity
 
-TIMEOUT = 2.0
-METADATA, FIND_COORDINATOR, LEAVE_GROUP = 4, 2, 3
-"""Versions: not flexible, so the headers are the simplest; every broker since 2.4 has them."""
-CLIENT = b"\x00\x08tidelock"
-LARGEST_ANSWER = 1 << 20
-CORRELATION_ID = 4  # bytes of it, at the head of an answer
-
-Request = MetadataRequest | FindCoordinatorRequest | LeaveGroupRequest
-TROUBLE = (OSError, ValueError, TimeoutError, asyncio.IncompleteReadError)
+TIMEOUT = 5.0
+LEAVE_GROUP = 3  # the first version that names several members
 
 
-async def cluster_id(bootstrap_servers: str) -> str | None:
-    """Return the id of the cluster behind the first address that answers, or None."""
-    answer = await _first(bootstrap_servers, MetadataRequest(topics=[]), METADATA)
-    if answer is None:
-        return None
-    return MetadataResponse.decode(answer, METADATA, CORRELATION_ID)[0].cluster_id
-
-
-async def remove_members(bootstrap_servers: str, group: str, instances: Sequence[str]) -> None:
-    """Have static members that ended leave their group, so that it need not wait for their session to end.
-
-    A courtesy: whatever goes wrong, the group finds out by itself.
+async def cluster_id(properties: Mapping[str, object]) -> str | None:
+    """Return the id of the cluster, or None.
 
     Args:
-        bootstrap_servers: addresses by comma.
-        group: the consumer group.
-        instances: their `group.instance.id`.
+        properties: the worker's keys, or those of one of its clients; addresses and security count.
     """
-    question = FindCoordinatorRequest(key=group, key_type=0)
-    answer = await _first(bootstrap_servers, question, FIND_COORDINATOR)
-    if answer is None:
-        return
-    found = FindCoordinatorResponse.decode(answer, FIND_COORDINATOR, CORRELATION_ID)[0]
-    if found.error_code == 0:
-        members = [MemberIdentity(member_id="", group_instance_id=one) for one in instances]
-        request = LeaveGroupRequest(group_id=group, members=members)
-        await _first(f"{found.host}:{found.port}", request, LEAVE_GROUP)
-
-
-async def _first(addresses: str, request: Request, version: int) -> bytes | None:
-    for address in addresses.split(","):
-        host, _, port = address.strip().rpartition(":")
-        with contextlib.suppress(*TROUBLE):
-            async with asyncio.timeout(TIMEOUT):
-                return await _ask(host.strip("[]"), int(port), request, version)
+    with suppress(TidelockError, TimeoutError):
+        async with _reached(properties) as cluster:
+            await cluster.metadata()
+            return cluster.id
     return None
 
 
-async def _ask(host: str, port: int, request: Request, version: int) -> bytes:
-    """Return the answer, with the correlation id at its head."""
-    reader, writer = await asyncio.open_connection(host, port)
+async def remove_members(properties: Mapping[str, object], group: str, instances: Sequence[str]) -> None:
+    """Have static members that ended leave their group, so that it need not wait for their session to end.
+
+    Args:
+        properties: see `cluster_id`.
+        group: the consumer group.
+        instances: their `group.instance.id`.
+    """
+    members = [MemberIdentity(member_id="", group_instance_id=one) for one in instances]
+    request = LeaveGroupRequest(group_id=group, members=members)
+    with suppress(TidelockError, TimeoutError):
+        async with _reached(properties) as cluster:
+            coordinator = await cluster.coordinator(group)
+            await coordinator.call(request, LEAVE_GROUP, LeaveGroupResponse, TIMEOUT)
+
+
+@asynccontextmanager
+async def _reached(properties: Mapping[str, object]) -> AsyncIterator[Cluster]:
+    bootstrap = str(properties.get("bootstrap.servers", "localhost:9092"))
+    cluster = Cluster(bootstrap, "tidelock", timeout=TIMEOUT, security=security_of(properties))
     try:
-        body = bytearray(request.API_KEY.to_bytes(2, "big") + version.to_bytes(2, "big"))
-        body += bytes((0, 0, 0, 1)) + CLIENT
-        request.encode(version, body)
-        writer.write(len(body).to_bytes(4, "big") + body)
-        size = int.from_bytes(await reader.readexactly(4), "big")
-        if not CORRELATION_ID <= size <= LARGEST_ANSWER:
-            raise ValueError(f"an answer of {size} bytes")
-        return await reader.readexactly(size)
+        async with asyncio.timeout(TIMEOUT):
+            yield cluster
     finally:
-        writer.close()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
+        await cluster.close()

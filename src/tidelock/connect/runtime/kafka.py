@@ -24,6 +24,7 @@ from tidelock.client import (
     Producer,
 )
 from tidelock.client import TopicPartition as ClientPartition
+from tidelock.client.security import Security
 from tidelock.client.transactional import TransactionalProducer
 from tidelock.config import ConfigError, Problem
 from tidelock.connect.api import TopicPartition
@@ -79,6 +80,20 @@ def shared_properties(properties: Mapping[str, str]) -> dict[str, str]:
     """Return the keys that every kind of client has: addresses and security."""
     shared = ("bootstrap.servers", *SHARED)
     return {key: value for key, value in properties.items() if key.startswith(shared)}
+
+
+def security_of(properties: Mapping[str, object]) -> Security:
+    """Return how a worker's own connections are protected.
+
+    Args:
+        properties: the worker's keys, of which those without a prefix count, or a client's.
+
+    Raises:
+        ConfigError: in a way that we do not speak, or a reference leads nowhere.
+    """
+    texts = {name: value for name, value in properties.items() if isinstance(value, str)}
+    given = shared_properties(Providers.of(texts).resolved(texts))
+    return Security.of(ClientSettings.parse(given, where="the worker's own connections"))
 
 
 def require_eager(settings: ClientSettings) -> None:

@@ -24,7 +24,6 @@ from tidelock.errors import TidelockError
 from tidelock.protocol.error_codes import KafkaError
 from tidelock.runtime import SystemClock
 
-PLAINTEXT = "PLAINTEXT"
 PATIENCE = 30.0
 """Seconds for a broker that is away."""
 
@@ -130,10 +129,9 @@ class ConnectorOffsets:
             properties, group = self._where(entry)
         except TidelockError:  # a reference that is gone must not keep a connector from stopping
             return
-        if properties.get("security.protocol", PLAINTEXT).upper() == PLAINTEXT:
-            from tidelock.connect.runtime.cluster import remove_members  # codecs that nothing else here needs
+        from tidelock.connect.runtime.cluster import remove_members  # codecs that nothing else here needs
 
-            await remove_members(properties["bootstrap.servers"], group, members)
+        await remove_members(properties, group, members)
 
     def _where(self, entry: ConnectorEntry) -> tuple[dict[str, str], str]:
         worker, config = (self._providers.resolved(one) for one in (self._worker, entry.config))
