@@ -64,7 +64,10 @@ def standalone(*files: str) -> Iterator[subprocess.Popen[str]]:
 def test_the_quick_start_moves_a_file_restart_included(start_up: Callable[..., Up], tmp_path: Path) -> None:
     one_partition = ("--set", "broker.num.partitions=1")  # as in Kafka: only then is the order of lines kept
     bootstrap = start_up("broker", *one_partition, command=REAL).ready()["broker"]
-    worker = write(tmp_path, "worker.properties", WORKER, bootstrap=bootstrap, listeners="http://127.0.0.1:0")
+    with socket.socket() as free:  # a port of its own, so that the next worker is the same one to the group
+        free.bind(("127.0.0.1", 0))
+        listeners = f"http://127.0.0.1:{free.getsockname()[1]}"
+    worker = write(tmp_path, "worker.properties", WORKER, bootstrap=bootstrap, listeners=listeners)
     files = (worker, write(tmp_path, "source.properties", SOURCE), write(tmp_path, "sink.properties", SINK))
     source, sink = tmp_path / "test.txt", tmp_path / "test.sink.txt"
     text = (ROOT / "LICENSE").read_text()

@@ -61,7 +61,7 @@ def values(bootstrap: str, topic: str) -> list[str]:
         end = consumer.end_offsets([partition])[partition]
         found: list[str] = []
         while len(found) < end:
-            found += [(one.value() or b"").decode() for one in consumer.poll(100, timeout=5)]
+            found += [(one.value() or b"").decode() for one in consumer.poll(100, timeout=0.2)]
         return found
 
 

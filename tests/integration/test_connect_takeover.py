@@ -20,7 +20,7 @@ from tests.integration.test_exactly_once_source import committed
 from tests.support.connect import DistributedProcess
 from tests.support.kafka import Kafka
 from tests.support.waiting import eventually
-from tidelock.client import Admin, Consumer, TopicPartition
+from tidelock.client import Admin, Consumer, Message, TopicPartition
 
 CONNECTORS = int(os.environ.get("TIDELOCK_TAKEOVER", "0"))
 WHY = "takes a minute: set TIDELOCK_TAKEOVER to a number of connectors"
@@ -65,13 +65,23 @@ class Topic:
             consumer.assign({self._partition: len(self.lines)})
             end = consumer.end_offsets([self._partition])[self._partition]
             while len(self.lines) < end:
-                self.lines += [(one.value() or b"").decode() for one in consumer.poll(1000, timeout=5)]
+                self.lines += [(one.value() or b"").decode() for one in consumer.poll(1000, timeout=0.2)]
         return self.lines
 
     def until(self, *lines: str) -> None:
         """Wait for lines; each may be there once only."""
         eventually(lambda: set(lines) <= set(self.read()), PATIENCE, interval=0.2)
         assert len(self.lines) == len(set(self.lines)), "a line was read twice"
+
+
+def everything(bootstrap: str, partition: TopicPartition) -> list[Message]:
+    """Return all records of a partition."""
+    found: list[Message] = []
+    with Consumer(bootstrap, group="reader") as consumer:
+        consumer.assign({partition: 0})
+        while partition not in consumer.at_end:
+            found += consumer.poll(1000, timeout=0.2)
+    return found
 
 
 def has_offsets(url: str, name: str, position: int) -> Callable[[], bool]:
@@ -223,8 +233,6 @@ def test_exactly_once_tasks_of_ours_and_of_the_jvm_ask_each_other_s_leader(
                 assert request(jvm.url, "PUT", f"/connectors/{name}/resume")[0] == 202
             settle(jvm.url, 2)
         settle(ours.url, 1)
-    with Consumer(bootstrap, group="reader") as consumer:
-        consumer.assign({TopicPartition(f"{group}-configs", 0): 0})
-        found = [one for _ in range(5) for one in consumer.poll(1000, timeout=1)]
+    found = everything(bootstrap, TopicPartition(f"{group}-configs", 0))
     counts = {one.value() for one in found if (one.key() or b"").startswith(b"tasks-fencing-")}
     assert counts == {b'{"task-count":1}'}
