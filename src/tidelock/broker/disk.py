@@ -2,7 +2,8 @@
 
 Reads share a bounded cache of descriptors, so a broker with many segments does not run out of them; a file
 being appended to has a descriptor of its own. `sync` opens its path anew and can run in any thread: the
-kernel reports a failed write-back to whoever syncs the file first, whichever descriptor wrote it.
+kernel reports a failed write-back to whoever syncs the file first, whichever descriptor wrote it. A large
+file that is removed loses its name at once, and its space in another thread.
 
 May import the log's `Files` seam. Errors are the machine's `OSError`; only the lock has words of its own.
 """
@@ -28,6 +29,9 @@ from tidelock.errors import ConflictError
 READ_DESCRIPTORS = 256
 PARALLEL_SYNCS = 4
 """Threads that sync at once: 100 small files on ext4 take 6 to 30 times as long in order. More: no gain."""
+
+FREED_APART_BYTES = 1 << 20
+"""From this size on a file is freed in another thread: 1 GB takes the kernel 20 ms and more."""
 
 LOCK_FILE = ".lock"
 
@@ -65,6 +69,7 @@ class RealFiles:
         self._root = str(root) + "/"
         self._readers: OrderedDict[str, int] = OrderedDict()
         self._readers_change = threading.Lock()
+        self._freeing: ThreadPoolExecutor | None = None
 
     def side_by_side(self, work: Callable[[], None], times: int) -> None:
         """See Files."""
@@ -119,8 +124,25 @@ class RealFiles:
         full = self._root + path
         if os.path.isdir(full):
             os.rmdir(full)
-        else:
+        elif os.stat(full).st_size < FREED_APART_BYTES:
             os.unlink(full)
+        else:
+            self._remove_large(full)
+
+    def _remove_large(self, full: str) -> None:
+        """Take the name away; the last descriptor to be closed frees the space, and that may take long."""
+        descriptor = _open(full, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.unlink(full)
+        except OSError:
+            os.close(descriptor)
+            raise
+        self._freeing = self._freeing or ThreadPoolExecutor(1, "tidelock-free")
+        try:
+            self._freeing.submit(os.close, descriptor)
+        except RuntimeError:  # a process that may have no more threads; the pool would close it a second time
+            self._freeing = None
+            os.close(descriptor)
 
     def list(self, folder: str) -> list[str]:
         """See Files."""
@@ -134,7 +156,10 @@ class RealFiles:
         os.makedirs(self._root + folder, exist_ok=True)
 
     def close(self) -> None:
-        """Release the read descriptors."""
+        """Release the read descriptors, and wait until what was removed is free."""
+        if self._freeing is not None:
+            self._freeing.shutdown()
+            self._freeing = None
         while self._readers:
             os.close(self._readers.popitem()[1])
 

@@ -11,7 +11,13 @@ from pathlib import Path
 import pytest
 
 from tests.support.files_suite import FilesSuite
-from tidelock.broker.disk import PARALLEL_SYNCS, READ_DESCRIPTORS, FolderLock, RealFiles
+from tidelock.broker.disk import (
+    FREED_APART_BYTES,
+    PARALLEL_SYNCS,
+    READ_DESCRIPTORS,
+    FolderLock,
+    RealFiles,
+)
 from tidelock.errors import ConflictError
 
 
@@ -129,3 +135,22 @@ def test_a_killed_owner_leaves_the_folder_free(tmp_path: Path) -> None:
     child.stdin.close()
     child.stdout.close()
     FolderLock(tmp_path).release()
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_large_file_is_gone_at_once_and_freed_by_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    if not threads:
+        monkeypatch.setattr(threading.Thread, "start", refuse)
+    files = RealFiles(tmp_path)
+    before = len(os.listdir("/proc/self/fd"))
+    for name in ("a", "b"):
+        (tmp_path / name).write_bytes(bytes(FREED_APART_BYTES))
+        files.remove(name)
+        assert files.list("") == []
+    files.close()
+    assert len(os.listdir("/proc/self/fd")) == before
