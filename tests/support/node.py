@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, TypeVar
 
+from tidelock.broker.changes import at_once
 from tidelock.broker.instant import Instant
 from tidelock.broker.log import MemoryFiles, keep_everything
 from tidelock.broker.node import Node
@@ -67,12 +68,23 @@ class MemoryBroker:
         self._correlation += 1
         frame = encode_request(message, version, self._correlation, "client")
         reply = self.node.handle(memoryview(frame)[4:], "/127.0.0.1", self.now())
+        while (job := self.node.changes.begin()) is not None:
+            job.run()
+            self.node.end_change(job)
         if reply is None:
             return None
         if isinstance(reply, Parked):
             self._replies[reply] = (message, version)
-            return reply
+            return self._ended(reply) or reply
         return self._decoded(reply, message, version)
+
+    def _ended(self, parked: Parked) -> Any:
+        """The answer of a change that has ended already."""
+        for position, (one, chunks) in enumerate(self.state.finished):
+            if one is parked:
+                del self.state.finished[position]
+                return self._decoded(chunks, *self._replies.pop(parked))
+        return None
 
     def _decoded(self, chunks: Any, message: Message, version: int) -> Any:
         raw = b"".join(chunks)
@@ -101,7 +113,10 @@ class MemoryBroker:
     def create(self, topic: str, partitions: int = 1, **configs: str) -> None:
         overrides = {name.replace("_", "."): value for name, value in configs.items()}
         self.state.check_new_topic(topic)
-        self.state.create_topic(topic, partitions, overrides, self.now())
+        at_once(self.state.create_topic(topic, partitions, overrides, self.now()))
+
+    def delete(self, topic: str) -> None:
+        at_once(self.state.delete_topic(topic, self.now()))
 
 
 def produce_request(

@@ -5,7 +5,8 @@
 At a start the same `apply` takes in what the log holds. A torn last record is cut off: its change was never
 acknowledged. Anything else that is not intact (also a log that is missing beside partitions) is refused,
 never skipped: behind it every topic would look deleted. When the log has grown past 1 MiB it is replaced in
-one step by the records that make up the current image. Imports the log's `Files` seam only; no IO.
+one step by the records that make up the current image. Writing, syncing and shortening are jobs that another
+thread may run. Imports the log's `Files` seam only; no IO.
 """
 
 from __future__ import annotations
@@ -307,16 +308,40 @@ class MetadataLog:
             self._file.truncate(intact)
         files.sync(folder_of(path))
 
+    def begin(self, *records: MetadataRecord) -> MetadataWrite:
+        """Prepare to make records durable, together; one write at a time. See `MetadataWrite`."""
+        return MetadataWrite(self, b"".join(map(encode, records)))
+
+    def shorten(self) -> MetadataShortening | None:
+        """Prepare to replace the log by what makes up the image; None while it is short."""
+        if self._size <= self._snapshot_above:
+            return None
+        return MetadataShortening(self, list(self.image.records()))
+
     def commit(self, *records: MetadataRecord) -> None:
-        """Make records durable, together, and apply them.
+        """Make records durable, together, and apply them, here and now.
+
+        Raises:
+            OSError: see `MetadataWrite.check`.
+        """
+        write = self.begin(*records)
+        write.run()
+        write.check()
+        for record in records:
+            self.image.apply(record)
+        shortening = self.shorten()
+        if shortening is not None:
+            shortening.run()
+
+    def append(self, data: bytes) -> None:
+        """Write frames and sync them.
 
         Raises:
             OSError: the disk took less than everything; nothing has changed. When not even that could be
-                taken back, no commit works any more: it would go behind a record that was refused.
+                taken back, no write works any more: it would go behind a record that was refused.
         """
         if self._failed is not None:
             raise OSError(errno.EIO, self._failed)
-        data = b"".join(map(encode, records))
         try:
             append_all(self._file, data)
             self._files.sync(self._path)
@@ -324,10 +349,6 @@ class MetadataLog:
             self._undo()
             raise
         self._size += len(data)
-        for record in records:
-            self.image.apply(record)
-        if self._size > self._snapshot_above:
-            self._snapshot()
 
     def _undo(self) -> None:
         try:
@@ -335,10 +356,10 @@ class MetadataLog:
         except OSError as error:
             self._failed = f"a failed write could not be undone ({error.strerror}); restart the broker"
 
-    def _snapshot(self) -> None:
-        """Shorten the log; the records are durable already, so a disk that refuses only makes it wait."""
-        data = b"".join(map(encode, self.image.records()))
-        if len(data) > self._size // 2:
+    def rewrite(self, data: bytes) -> None:
+        """Let the log be these frames, if that shortens it by half; a disk that refuses makes it wait."""
+        self._snapshot_above = max(SNAPSHOT_BYTES, 2 * len(data))
+        if self._size <= self._snapshot_above:
             return
         try:
             replace(self._files, self._path, data)
@@ -351,8 +372,51 @@ class MetadataLog:
         self._file.close()
         self._file = self._files.open(self._path)
         self._size = len(data)
-        self._snapshot_above = SNAPSHOT_BYTES
 
     def close(self) -> None:
         """Release the file."""
         self._file.close()
+
+
+class MetadataWrite:
+    """Records on their way to the disk: `run` in any thread, then `check`, and only then apply them."""
+
+    def __init__(self, log: MetadataLog, data: bytes) -> None:
+        self._log = log
+        self._data = data
+        self._error: OSError | None = None
+
+    def run(self) -> None:
+        """Write and sync."""
+        try:
+            self._log.append(self._data)
+        except OSError as error:
+            self._error = error
+
+    def fail(self, error: Exception) -> None:
+        """Count as failed."""
+        self._error = OSError(errno.EIO, f"{type(error).__name__}: {error}")
+
+    def check(self) -> None:
+        """See that the records are durable.
+
+        Raises:
+            OSError: see `MetadataLog.append`.
+        """
+        if self._error is not None:
+            raise self._error
+
+
+class MetadataShortening:
+    """The image's records on their way to a shorter log; those of the old one are durable already."""
+
+    def __init__(self, log: MetadataLog, records: list[MetadataRecord]) -> None:
+        self._log = log
+        self._records = records
+
+    def run(self) -> None:
+        """Encode them and replace the log, in any thread."""
+        self._log.rewrite(b"".join(map(encode, self._records)))
+
+    def fail(self, error: Exception) -> None:
+        """The log stays as it is."""

@@ -5,6 +5,7 @@
                                 | Parked        the reply comes later, through `take_finished`
     tick(now), wake_at()                        time acts: waits end, sessions end, retention, offset expiry
     begin_flush() -> FlushJob, end_flush(job)   the shell runs the job, in a thread if it likes
+    changes.begin() -> Job, end_change(job)     the same for topics, configs and what else takes steps
 
 Under the flush policy `group` a reply to a request that appended something is held until the flush that
 follows: the node parks it, whatever the API. Recovery is `open`: the metadata log, then every partition,
@@ -17,7 +18,8 @@ import base64
 import math
 import struct
 from collections.abc import Callable, Sequence, Set
-from typing import NamedTuple
+from types import GeneratorType
+from typing import Any, NamedTuple
 
 from tidelock.broker.apis import api_versions, fetch, metadata, produce
 from tidelock.broker.apis.call import Call
@@ -25,6 +27,7 @@ from tidelock.broker.apis.closing import CloseConnection
 from tidelock.broker.apis.limits import MOST_BYTES
 from tidelock.broker.apis.metadata_replies import MetadataReplies
 from tidelock.broker.apis.registry import BY_KEY, handler
+from tidelock.broker.changes import Changes, Job, Steps
 from tidelock.broker.groups.classic import ClassicRules
 from tidelock.broker.groups.coordinator import GroupCoordinator
 from tidelock.broker.instant import Instant
@@ -38,7 +41,7 @@ from tidelock.broker.transactions.coordinator import TransactionCoordinator, Tra
 from tidelock.protocol.apis import request_class
 from tidelock.protocol.error_codes import KafkaStorageError
 from tidelock.protocol.frame import read_request_header
-from tidelock.protocol.messages.metadata import MetadataRequest
+from tidelock.protocol.messages.metadata import MetadataRequest, MetadataResponse
 from tidelock.protocol.primitives import MalformedMessage, skip_tags
 
 PRODUCE, FETCH, METADATA, API_VERSIONS = 0, 1, 3, 18
@@ -77,8 +80,11 @@ class Node:
         self.state = state
         self.report = report
         self.has_new_deadlines = False
+        self.changes = Changes()
+        state.settle = self._settle
         self._metadata_replies = MetadataReplies(state)
         self._produce = produce.Heads(state)
+        self._is_handling: Parked | None = None
         self._holds = state.settings.tidelock_flush_policy == "group"
         self._held: list[Held] = []
         self._flushing: list[Held] = []
@@ -190,18 +196,58 @@ class Node:
         call = Call(version, correlation_id, header.client_id or "", client_host, now)
         request, _ = request_class(key).decode(frame, version, header.end)
         response = handler(key)(self.state, request, call)
+        if isinstance(response, GeneratorType):
+            return self._change(response, call.framed)
         return response if isinstance(response, Parked) else call.framed(response)
 
-    def _metadata(self, frame: memoryview, pos: int, call: Call) -> Chunks:
+    def _metadata(self, frame: memoryview, pos: int, call: Call) -> Chunks | Parked:
         asked = bytes(frame[pos:])
         known = self._metadata_replies.find(call.version, asked, call.correlation_id)
         if known is not None:
             return known
         request, _ = MetadataRequest.decode(asked, call.version, 0)
+
+        def framed(response: MetadataResponse) -> Chunks:
+            chunks = call.framed(response)
+            self._metadata_replies.keep(call.version, asked, response, bytes(chunks[0]))
+            return chunks
+
         response = metadata.handle(self.state, request, call)
-        chunks = call.framed(response)
-        self._metadata_replies.keep(call.version, asked, response, bytes(chunks[0]))
-        return chunks
+        return framed(response) if isinstance(response, MetadataResponse) else self._change(response, framed)
+
+    def _change(self, steps: Steps[Any], framed: Callable[[Any], Chunks]) -> Chunks | Parked:
+        """Let a change begin, or wait for those before it; one that needs no step is answered now."""
+        parked = Parked()
+        answers: list[Chunks] = []
+
+        def finish(answer: Any) -> None:
+            chunks = [] if answer is None else framed(answer)
+            if self._is_handling is parked:
+                answers.append(chunks)
+            elif self.state.touched:
+                self._hold(chunks, parked)
+            elif not parked.cancelled:
+                self.state.finished.append((parked, chunks))
+
+        self._is_handling = parked
+        try:
+            self.changes.add(steps, finish)
+        finally:
+            self._is_handling = None
+        return answers[0] if answers else parked
+
+    def end_change(self, job: Job) -> None:
+        """Take over that a job of the change at hand has run."""
+        self.state.touched.clear()
+        self.has_new_deadlines = True
+        self.changes.end(job)
+
+    def _settle(self) -> None:
+        """Finish the change at hand in the middle of a request, whose own appends are none of its."""
+        state = self.state
+        touched, state.touched = state.touched, []
+        self.changes.settle()
+        state.touched = touched
 
     def _data(self, key: int, frame: memoryview, pos: int, call: Call) -> Chunks | Parked | None:
         try:
@@ -226,8 +272,8 @@ class Node:
                 return chunks
         return waiter
 
-    def _hold(self, reply: Chunks | Parked | None) -> Chunks | Parked | None:
-        """Keep back what this request has answered until it is flushed."""
+    def _hold(self, reply: Chunks | Parked | None, parked: Parked | None = None) -> Chunks | Parked | None:
+        """Keep back what this request, which may be parked already, has answered until it is flushed."""
         state = self.state
         touched, state.touched = state.touched, []
         self._held += [
@@ -238,7 +284,7 @@ class Node:
         state.finished = [one for one in state.finished if not isinstance(one[0], ParkedGroup)]
         if reply is None or isinstance(reply, Parked):
             return reply
-        parked = Parked()
+        parked = parked or Parked()
         self._held.append(Held(Finished(parked, reply), touched))
         return parked
 

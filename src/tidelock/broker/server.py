@@ -1,9 +1,9 @@
 """The asyncio shell of a broker: listens, ticks, flushes, starts and stops. The node decides, this moves.
 
-One event loop owns everything; the only other thread syncs files. `Broker` is a Service: embedded in an
-application's loop or run in a process of its own (`serve`). It accepts a socket that somebody else has
-bound, so that `tidelock up` can check all ports before it starts anything, and port 0, for which the
-advertised address is the real one.
+One event loop owns everything; of two other threads one syncs files, one the log of metadata. `Broker` is a
+Service: embedded in an application's loop or run in a process of its own (`serve`). It accepts a socket that
+somebody else has bound, so that `tidelock up` can check all ports before it starts anything, and port 0, for
+which the advertised address is the real one.
 
 Stopping: no new connections, no further requests; parked fetches are answered with what there is;
 everything is made durable and the folder is marked as cleanly left.
@@ -17,9 +17,10 @@ import logging
 import os
 import socket
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from tidelock.broker.changes import Job
 from tidelock.broker.connection import SHARED_BYTES, Connection
 from tidelock.broker.disk import FolderLock, RealFiles
 from tidelock.broker.instant import Instant
@@ -78,6 +79,9 @@ class Broker:
         self._files: RealFiles | None = None
         self._lock: FolderLock | None = None
         self._flusher: ThreadPoolExecutor | None = None
+        self._changer: ThreadPoolExecutor | None = None
+        self._change_at_hand: Future[None] | None = None
+        self._is_stopping = False
         self._sockets: Sockets | None = None
         self.connections: set[Connection] = set()
         self._timer: asyncio.TimerHandle | None = None
@@ -120,9 +124,12 @@ class Broker:
                 where=str(error.filename or folder),
                 hint=f"look at its disk and its owner: df {folder}; ls -ld {folder}",
             ) from error
-        self._is_open = True
+        self._is_open, self._is_stopping = True, False
         self._flusher = ThreadPoolExecutor(1, "tidelock-flush")
-        self._flusher.submit(int)  # has its thread from now on, whoever uses up the process's others
+        self._changer = ThreadPoolExecutor(1, "tidelock-change")
+        for pool in (self._flusher, self._changer):
+            pool.submit(int)  # has its thread from now on, whoever uses up the process's others
+        self.node.changes.wait_for = self._wait_for_change
         self.node.state.endpoint = self._endpoint = _told(self.settings, sock)
         # What DescribeConfigs tells: the addresses that really hold, not port 0 or nothing.
         listened = "PLAINTEXT://{}:{}".format(*sock.getsockname())
@@ -154,6 +161,7 @@ class Broker:
 
     async def stop(self) -> None:
         """Finish what is in flight, make it durable and leave; safe to call after a failed start."""
+        self._is_stopping = True
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -181,6 +189,9 @@ class Broker:
         if self._flusher is not None:
             self._flusher.shutdown()
             self._flusher = None
+        if self._changer is not None:
+            self._changer.shutdown()
+            self._changer = None
         if self._files is not None:
             self._files.close()
             self._files = None
@@ -238,6 +249,7 @@ class Broker:
                 self._deliver()
             if node.flush_is_due:
                 self._start_flush()
+            self._start_change()
             if not node.state.finished:
                 return
 
@@ -299,6 +311,33 @@ class Broker:
             job.fail(error)
         self.node.end_flush(job)
         self.after_input()
+
+    # -- changes --------------------------------------------------------------------------------------
+
+    def _start_change(self) -> None:
+        """Let the other thread run the job that is due; none any more once the broker is stopping."""
+        job = None if self._is_stopping else self.node.changes.begin()
+        if job is None or self._changer is None:
+            return
+        self._change_at_hand = self._changer.submit(job.run)
+        task = asyncio.get_running_loop().create_task(self._change(job, self._change_at_hand))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _change(self, job: Job, run: Future[None]) -> None:
+        try:
+            await asyncio.wrap_future(run)
+        except Exception as error:  # whatever it is: a change that never ended would hold up all others
+            log.exception("a change ended unexpectedly")
+            job.fail(error)
+        self.node.end_change(job)
+        self.after_input()
+
+    def _wait_for_change(self, job: Job) -> None:
+        """Wait for the job that is out; its task finds it ended and changes nothing."""
+        error = self._change_at_hand.exception() if self._change_at_hand is not None else None
+        if isinstance(error, Exception):
+            job.fail(error)
 
     # -- compaction ---------------------------------------------------------------------------------
 

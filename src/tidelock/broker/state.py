@@ -2,17 +2,18 @@
 
 The APIs (one file per key) read and change this object; `node` builds it and gives it the requests. Order
 is always: metadata record durable, then the folders, so that a crash between the two is repaired at the
-next start from the image. No IO of its own: files come in through the log's seam, random bytes and `now` as
-arguments.
+next start from the image. What waits for the disk comes as `Steps`: see `changes`. No IO of its own: files
+come in through the log's seam, random bytes and `now` as arguments.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TypeAlias
 
 from tidelock.broker import configs
+from tidelock.broker.changes import Pause, Steps, at_once
 from tidelock.broker.fetch_sessions import FetchSessions
 from tidelock.broker.groups.coordinator import GroupCoordinator
 from tidelock.broker.groups.outcome import Joined, Synced
@@ -52,6 +53,8 @@ from tidelock.protocol.records import NO_PRODUCER, Producer, Record, build_batch
 Chunks: TypeAlias = list[bytes | bytearray | memoryview]
 
 PRODUCER_ID_BLOCK = 1000
+# Partitions created or deleted before others have a turn; each takes about a millisecond.
+SLICE = 4
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 # Segments are small, because only sealed ones are compacted and a start reads all of them back.
 _OFFSETS_CONFIGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "4194304"}
@@ -86,6 +89,7 @@ class BrokerState:
         understaffed: topics that want more in-sync replicas than the one there is.
         unsent_bytes: of replies to clients that read slowly; the shell counts them.
         commits: how often the metadata image has changed.
+        settle: finishes the change at hand (see `changes`), for whoever has to make one without waiting.
         touched: under the policy `group`, what the request at hand has appended to, and where in the reply
             its result is, which a failed flush will change; -1 where only the whole reply can be taken back.
     """
@@ -106,6 +110,7 @@ class BrokerState:
         self.endpoint = ("127.0.0.1", 9092)
         self.finished: list[tuple[Parked, Chunks]] = []
         self.unflushed: dict[Partition, None] = {}
+        self.settle: Callable[[], None] = lambda: None
         self.commits = 0
         self.unsent_bytes = 0
         self.touched: list[tuple[PartitionKey, int]] = []
@@ -175,29 +180,53 @@ class BrokerState:
             if twin is not None:
                 raise errors.InvalidTopic(f"topic {name!r} collides with {twin!r}: . and _ count as the same")
 
-    def create_topic(self, name: str, partitions: int, overrides: dict[str, str], now: Instant) -> Topic:
-        """Create a topic that `check_new_topic` has passed.
+    def create_topic(
+        self, name: str, partitions: int, overrides: dict[str, str], now: Instant
+    ) -> Steps[Topic]:
+        """Create a topic that `check_new_topic` has passed; nobody sees it before all of it is there.
 
         Raises:
-            KafkaStorageError: the disk does not take it.
+            KafkaStorageError: the disk does not take it, or not all partitions: a start creates the others.
         """
-        self.commit(TopicCreated(name, self._new_topic_id().hex(), partitions, overrides))
-        topic = self.image.topics[name]
-        self.open_partitions(topic, now)
-        self._configure(name)
-        return topic
+        record = TopicCreated(name, self._new_topic_id().hex(), partitions, overrides)
+        yield from self._durable(record)
+        made: list[Partition | None] = []
+        try:
+            yield from self._opened(made, name, bytes.fromhex(record.topic_id), partitions, now)
+        except errors.KafkaStorageError:
+            self._publish(record, made)
+            raise
+        self._publish(record, made)
+        return self.image.topics[name]
 
-    def commit(self, record: MetadataRecord) -> None:
+    def _publish(self, record: TopicCreated | PartitionsAdded, partitions: list[Partition | None]) -> None:
+        self._apply(record)
+        self.partitions[record.name] = partitions
+        self._configure(record.name)
+
+    def commit(self, record: MetadataRecord) -> Steps[None]:
         """Make a change of the metadata durable and apply it.
 
         Raises:
             KafkaStorageError: the disk does not take it; nothing has changed.
         """
+        yield from self._durable(record)
+        self._apply(record)
+
+    def _durable(self, record: MetadataRecord) -> Steps[None]:
+        shortening = self.metadata.shorten()
+        if shortening is not None:
+            yield shortening
+        write = self.metadata.begin(record)
+        yield write
         try:
-            self.metadata.commit(record)
+            write.check()
         except OSError as error:
             self.logs.troubles.note("changes are refused with KAFKA_STORAGE_ERROR", "metadata.log", error)
             raise errors.KafkaStorageError(f"the metadata log cannot be written: {error.strerror}") from error
+
+    def _apply(self, record: MetadataRecord) -> None:
+        self.image.apply(record)
         self.commits += 1
 
     def _new_topic_id(self) -> bytes:
@@ -228,48 +257,66 @@ class BrokerState:
             else:
                 report.strays[key] = self.logs.set_aside(*key)
         for topic in self.image.topics.values():
-            self.open_partitions(topic, now)
+            made = self.partitions[topic.name] = []
+            at_once(self._opened(made, topic.name, topic.topic_id, topic.partitions, now))
             self._configure(topic.name)
         return report
 
-    def open_partitions(self, topic: Topic, now: Instant) -> None:
-        """Make sure that every partition of a topic has its folder."""
-        partitions = self.partitions.setdefault(topic.name, [])
-        for index in range(len(partitions), topic.partitions):
-            key = topic.name, index
+    def _opened(
+        self, into: list[Partition | None], name: str, topic_id: bytes, count: int, now: Instant
+    ) -> Steps[None]:
+        """Make sure that a topic's partitions up to `count` have their folders."""
+        for index in range(len(into), count):
+            key = name, index
             if key in self.logs.offline:
-                partitions.append(None)
-            else:
-                found = self.logs.partitions.get(key)
-                partitions.append(found or self.logs.create(*key, topic.topic_id, now.wall_ms))
+                into.append(None)
+                continue
+            found = self.logs.partitions.get(key)
+            if found is None:
+                found = self.logs.create(*key, topic_id, now.wall_ms)
+            into.append(found)
+            if index % SLICE == SLICE - 1:
+                yield Pause()
 
-    def add_partitions(self, name: str, count: int, now: Instant) -> None:
+    def add_partitions(self, name: str, count: int, now: Instant) -> Steps[None]:
         """Raise a topic's partition count to `count`."""
-        self.commit(PartitionsAdded(name, count))
-        self.open_partitions(self.image.topics[name], now)
+        record = PartitionsAdded(name, count)
+        yield from self._durable(record)
+        made = list(self.partitions[name])
+        try:
+            yield from self._opened(made, name, self.image.topics[name].topic_id, count, now)
+        except errors.KafkaStorageError:
+            self._publish(record, made)
+            raise
+        self._publish(record, made)
 
-    def delete_topic(self, name: str, now: Instant) -> None:
+    def delete_topic(self, name: str, now: Instant) -> Steps[None]:
         """Delete a topic, its data and every position in it."""
-        self.commit(TopicDeleted(name))
+        yield from self.commit(TopicDeleted(name))
         self.understaffed.discard(name)
-        for index, partition in enumerate(self.partitions.pop(name, [])):
+        partitions = self.partitions.pop(name, [])
+        for partition in partitions:
             if partition is not None:
                 self.wake(self.purgatory.disturbed(partition))
                 self.wake(self.purgatory.disturbed(stable_key(partition)))
                 self._stable_seen.pop(partition, None)
                 self.unflushed.pop(partition, None)
+        for index in range(len(partitions)):
             self.logs.delete(name, index)
+            if index % SLICE == SLICE - 1:
+                yield Pause()
         self.groups.forget_topic(name, now)
 
-    def configure_topic(self, name: str, overrides: dict[str, str]) -> None:
+    def configure_topic(self, name: str, overrides: dict[str, str]) -> Steps[None]:
         """Replace a topic's config overrides."""
-        self.commit(TopicConfigured(name, overrides))
+        yield from self.commit(TopicConfigured(name, overrides))
         self._configure(name)
 
-    def configure_all(self) -> None:
+    def configure_all(self) -> Steps[None]:
         """Let every log obey the broker's changed defaults."""
-        for name in self.partitions:
+        for name in list(self.partitions):
             self._configure(name)
+            yield Pause()
 
     def _configure(self, name: str) -> None:
         settings = self.log_settings(name)
@@ -364,8 +411,14 @@ class BrokerState:
     def offsets_partition(self, now: Instant) -> Partition:
         """The one partition of `__consumer_offsets`, created at its first use."""
         if OFFSETS_TOPIC not in self.partitions:
-            self.create_topic(OFFSETS_TOPIC, 1, dict(_OFFSETS_CONFIGS), now)
+            self._create_internal(OFFSETS_TOPIC, _OFFSETS_CONFIGS, now)
         return self.partition(OFFSETS_TOPIC, 0)
+
+    def _create_internal(self, name: str, overrides: Mapping[str, str], now: Instant) -> None:
+        """Create a topic of the broker's own, once in a data folder's life: everybody waits."""
+        self.settle()
+        if name not in self.partitions:
+            at_once(self.create_topic(name, 1, dict(overrides), now))
 
     def journal_transaction(self, name: str, image: Transaction | None, now: Instant) -> int:
         """Append a transactional id's image to `__transaction_state`; returns the coordinator's epoch.
@@ -380,7 +433,7 @@ class BrokerState:
         batch = build_batch([Record(0, now.wall_ms, encode_key(name), value)])
         try:
             if TRANSACTIONS_TOPIC not in self.partitions:
-                self.create_topic(TRANSACTIONS_TOPIC, 1, dict(_TRANSACTIONS_CONFIGS), now)
+                self._create_internal(TRANSACTIONS_TOPIC, _TRANSACTIONS_CONFIGS, now)
             partition = self.partition(TRANSACTIONS_TOPIC, 0)
             partition.append(memoryview(batch), now.wall_ms, internal=True)
             self.appended(partition, len(batch))
@@ -410,14 +463,29 @@ class BrokerState:
             if not waiter.cancelled:
                 self.finished.append((waiter, waiter.reply(answer)))
 
-    def next_producer_id(self) -> int:
-        """Hand out a producer id; a block of them is made durable before its first use.
+    @property
+    def has_producer_ids(self) -> bool:
+        """Whether a producer id can be handed out without a wait for the disk."""
+        return self._next_producer_id < self.image.producer_ids_end
+
+    def reserve_producer_ids(self) -> Steps[None]:
+        """Make a block of producer ids durable before the first use of one of them.
 
         Raises:
             KafkaStorageError: the disk does not take the reservation.
         """
-        if self._next_producer_id >= self.image.producer_ids_end:
-            self.commit(ProducerIdsReserved(self._next_producer_id + PRODUCER_ID_BLOCK))
+        if not self.has_producer_ids:
+            yield from self.commit(ProducerIdsReserved(self._next_producer_id + PRODUCER_ID_BLOCK))
+
+    def next_producer_id(self) -> int:
+        """Hand out a producer id.
+
+        Raises:
+            KafkaStorageError: a block had to be reserved, and the disk does not take that.
+        """
+        if not self.has_producer_ids:
+            self.settle()
+            at_once(self.reserve_producer_ids())
         self._next_producer_id += 1
         return self._next_producer_id - 1
 

@@ -12,6 +12,7 @@ import pytest
 from tests.support.node import fetch_request, produce_request
 from tests.support.waiting import eventually_async
 from tidelock.broker import Broker, BrokerSettings
+from tidelock.broker.changes import at_once
 from tidelock.broker.disk import RealFiles
 from tidelock.broker.server import DataFolderError
 from tidelock.broker.sockets import ACCEPTED_PER_TURN
@@ -67,7 +68,7 @@ def test_a_process_that_gets_no_more_threads_still_acknowledges(
         broker = Broker(settings(tmp_path, tidelock_flush_policy="group"))
         await broker.start()
         try:
-            broker.node.state.create_topic("t", 2, {}, broker.now())
+            at_once(broker.node.state.create_topic("t", 2, {}, broker.now()))
             with monkeypatch.context() as patch:
                 patch.setattr(threading.Thread, "start", refuse)
                 assert await produced(broker, "t", 2) == [0, 0]
@@ -87,11 +88,11 @@ def test_a_flush_that_ends_unexpectedly_fails_its_parts_and_not_the_next_ones(
         broker = Broker(settings(tmp_path, tidelock_flush_policy="group"))
         await broker.start()
         try:
-            broker.node.state.create_topic("hit", 1, {}, broker.now())
+            at_once(broker.node.state.create_topic("hit", 1, {}, broker.now()))
             with monkeypatch.context() as patch:
                 patch.setattr(RealFiles, "side_by_side", break_down)
                 assert await produced(broker, "hit") == [KafkaStorageError.error_code]
-            broker.node.state.create_topic("spared", 1, {}, broker.now())
+            at_once(broker.node.state.create_topic("spared", 1, {}, broker.now()))
             assert await produced(broker, "spared") == [0]
             assert "nobody thought of this" in str(broker.node.state.logs.get("hit", 0).offline)
         finally:
@@ -173,7 +174,7 @@ def test_a_stop_answers_those_who_wait_and_leaves_the_folder_clean(tmp_path: Pat
     async def run() -> None:
         broker = Broker(settings(tmp_path))
         await broker.start()
-        broker.node.state.create_topic("t", 1, {}, broker.now())
+        at_once(broker.node.state.create_topic("t", 1, {}, broker.now()))
         host, _, port = broker.bootstrap.rpartition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(encode_request(fetch_request("t", 0, max_wait_ms=60_000), 11, 9))
@@ -219,7 +220,7 @@ def test_it_can_be_started_again_on_the_same_data(tmp_path: Path) -> None:
         for number in range(3):
             broker = Broker(settings(tmp_path))
             await broker.start()
-            broker.node.state.create_topic(f"t{number}", 1, {}, broker.now())
+            at_once(broker.node.state.create_topic(f"t{number}", 1, {}, broker.now()))
             found = {one.name for one in (await ask_metadata(broker.bootstrap)).topics}
             assert found == {f"t{n}" for n in range(number + 1)}
             await broker.stop()

@@ -7,6 +7,7 @@ from typing import Any, cast
 import pytest
 
 from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
+from tidelock.broker.changes import at_once
 from tidelock.broker.connection import MUTED_RESERVE_BYTES, SHARED_BYTES, TRUSTED_BYTES, Connection
 from tidelock.broker.instant import Instant
 from tidelock.broker.node import Node
@@ -152,7 +153,7 @@ def test_replies_keep_the_order_of_the_requests(server: FakeServer, client: Clie
 
 
 def test_a_large_request_in_pieces(client: Client, server: FakeServer) -> None:
-    server.memory.state.configure_topic("t", {"max.message.bytes": str(9 << 20)})
+    at_once(server.memory.state.configure_topic("t", {"max.message.bytes": str(9 << 20)}))
     client.send(big_produce(1, 5 << 20) + metadata(2), 100_000)
     client.send(big_produce(3, 5 << 20))
     assert client.replies() == [1, 2, 3]

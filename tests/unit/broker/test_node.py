@@ -114,7 +114,7 @@ def test_a_fetch_of_a_client_that_is_gone_is_forgotten(broker: MemoryBroker) -> 
 
 def test_a_deleted_topic_ends_the_wait(broker: MemoryBroker) -> None:
     parked = broker.send(fetch_request("t", 0, max_wait_ms=500), 11)
-    broker.state.delete_topic("t", broker.now())
+    broker.delete("t")
     found = broker.finished()[parked]
     assert found.responses[0].partitions[0].error_code == E.UNKNOWN_TOPIC_OR_PARTITION
 
@@ -407,7 +407,7 @@ def test_a_flush_is_not_that_of_a_topic_created_again_meanwhile() -> None:
     for failing in (False, True):
         job = broker.node.begin_flush()
         assert job is not None
-        broker.state.delete_topic("t", broker.now())
+        broker.delete("t")
         broker.create("t")
         if failing:
             broker.files.fail("sync")

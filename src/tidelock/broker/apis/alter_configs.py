@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.config_changes import Resource
+from tidelock.broker.changes import Steps, in_order
 from tidelock.broker.state import BrokerState
 from tidelock.protocol.error_codes import KafkaError
 from tidelock.protocol.messages.alter_configs import (
@@ -17,22 +18,23 @@ from tidelock.protocol.messages.alter_configs import (
 )
 
 
-def handle(state: BrokerState, request: AlterConfigsRequest, call: Call) -> AlterConfigsResponse:
+def handle(state: BrokerState, request: AlterConfigsRequest, call: Call) -> Steps[AlterConfigsResponse]:
     """Replace each resource's configs."""
-    return AlterConfigsResponse(
-        responses=[_alter(state, one, request.validate_only) for one in request.resources]
-    )
+    responses = yield from in_order(_alter(state, one, request.validate_only) for one in request.resources)
+    return AlterConfigsResponse(responses=responses)
 
 
 def _alter(
     state: BrokerState, asked: AlterConfigsResource, validate_only: bool
-) -> AlterConfigsResourceResponse:
+) -> Steps[AlterConfigsResourceResponse]:
     answer = AlterConfigsResourceResponse(
         error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
     )
     try:
         resource = Resource(state, asked.resource_type, asked.resource_name)
-        resource.change({one.name: one.value for one in asked.configs}, validate_only=validate_only)
+        yield from resource.change(
+            {one.name: one.value for one in asked.configs}, validate_only=validate_only
+        )
     except KafkaError as error:
         answer.error_code, answer.error_message = error.error_code, error.what
     return answer

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 
 from tidelock.broker import configs
 from tidelock.broker.apis.describe_configs import BROKER, GROUP, TOPIC
+from tidelock.broker.changes import Steps
 from tidelock.broker.configs import Config
 from tidelock.broker.group_settings import GroupSettings
 from tidelock.broker.metadata import BrokerConfigured, GroupConfigured
@@ -64,7 +65,7 @@ class Resource:
             return configs.group_configs(self.current)
         return configs.broker_configs(settings, dynamic)
 
-    def change(self, wanted: Mapping[str, str | None], *, validate_only: bool) -> None:
+    def change(self, wanted: Mapping[str, str | None], *, validate_only: bool) -> Steps[None]:
         """Replace the resource's overrides.
 
         Raises:
@@ -89,14 +90,14 @@ class Resource:
             )
         if validate_only:
             return
-        self._store({name: value for name, value in wanted.items() if value is not None})
+        yield from self._store({name: value for name, value in wanted.items() if value is not None})
 
-    def _store(self, values: dict[str, str]) -> None:
+    def _store(self, values: dict[str, str]) -> Steps[None]:
         if self.kind == TOPIC:
-            self.state.configure_topic(self.name, values)
+            yield from self.state.configure_topic(self.name, values)
         elif self.kind == GROUP:
             if values != self.current:
-                self.state.commit(GroupConfigured(self.name, values))
+                yield from self.state.commit(GroupConfigured(self.name, values))
         else:
-            self.state.commit(BrokerConfigured(values, own=bool(self.name)))
-            self.state.configure_all()
+            yield from self.state.commit(BrokerConfigured(values, own=bool(self.name)))
+            yield from self.state.configure_all()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.create_topics import MAX_PARTITIONS
 from tidelock.broker.apis.limits import NewPartitions
+from tidelock.broker.changes import Steps, in_order
 from tidelock.broker.state import BrokerState, is_internal
 from tidelock.protocol import error_codes as errors
 from tidelock.protocol.error_codes import KafkaError
@@ -19,23 +20,24 @@ from tidelock.protocol.messages.create_partitions import (
 )
 
 
-def handle(state: BrokerState, request: CreatePartitionsRequest, call: Call) -> CreatePartitionsResponse:
+def handle(
+    state: BrokerState, request: CreatePartitionsRequest, call: Call
+) -> Steps[CreatePartitionsResponse]:
     """Grow each topic."""
     room = NewPartitions()
-    return CreatePartitionsResponse(
-        results=[
-            _grow(state, topic, call, room, validate_only=request.validate_only) for topic in request.topics
-        ]
+    results = yield from in_order(
+        _grow(state, topic, call, room, validate_only=request.validate_only) for topic in request.topics
     )
+    return CreatePartitionsResponse(results=results)
 
 
 def _grow(
     state: BrokerState, asked: CreatePartitionsTopic, call: Call, room: NewPartitions, *, validate_only: bool
-) -> CreatePartitionsTopicResult:
+) -> Steps[CreatePartitionsTopicResult]:
     try:
         room.take(_check(state, asked))
         if not validate_only:
-            state.add_partitions(asked.name, asked.count, call.now)
+            yield from state.add_partitions(asked.name, asked.count, call.now)
     except KafkaError as error:
         return CreatePartitionsTopicResult(
             name=asked.name, error_code=error.error_code, error_message=error.what

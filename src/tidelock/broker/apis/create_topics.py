@@ -14,6 +14,7 @@ from collections import Counter
 from tidelock.broker import configs
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.limits import NewPartitions
+from tidelock.broker.changes import Steps
 from tidelock.broker.metadata import INTERNAL_TOPICS
 from tidelock.broker.settings import TopicSettings
 from tidelock.broker.state import BrokerState
@@ -31,7 +32,7 @@ from tidelock.protocol.primitives import ZERO_UUID
 MAX_PARTITIONS = 10_000
 
 
-def handle(state: BrokerState, request: CreateTopicsRequest, call: Call) -> CreateTopicsResponse:
+def handle(state: BrokerState, request: CreateTopicsRequest, call: Call) -> Steps[CreateTopicsResponse]:
     """Create each topic."""
     named = Counter(topic.name for topic in request.topics)
     twice = {name for name, count in named.items() if count > 1}
@@ -44,17 +45,16 @@ def handle(state: BrokerState, request: CreateTopicsRequest, call: Call) -> Crea
         for name in sorted(twice)
     ]
     room = NewPartitions()
-    results += [
-        _create(state, topic, call, room, validate_only=request.validate_only)
-        for topic in request.topics
-        if topic.name not in twice
-    ]
+    for topic in request.topics:
+        if topic.name not in twice:
+            made = yield from _create(state, topic, call, room, validate_only=request.validate_only)
+            results.append(made)
     return CreateTopicsResponse(topics=results)
 
 
 def _create(
     state: BrokerState, topic: CreatableTopic, call: Call, room: NewPartitions, *, validate_only: bool
-) -> CreatableTopicResult:
+) -> Steps[CreatableTopicResult]:
     try:
         if topic.name in INTERNAL_TOPICS and topic.name in state.image.topics:
             raise errors.TopicAlreadyExists(f"topic {topic.name!r} exists")
@@ -68,7 +68,7 @@ def _create(
         overrides = {name: value for name, value in given.items() if value is not None}
         topic_id = ZERO_UUID
         if not validate_only:
-            topic_id = state.create_topic(topic.name, count, overrides, call.now).topic_id
+            topic_id = (yield from state.create_topic(topic.name, count, overrides, call.now)).topic_id
     except KafkaError as error:
         return CreatableTopicResult(name=topic.name, error_code=error.error_code, error_message=error.what)
     return CreatableTopicResult(

@@ -8,6 +8,7 @@ with it.
 from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
+from tidelock.broker.changes import Steps, in_order
 from tidelock.broker.state import BrokerState, is_internal
 from tidelock.protocol import error_codes as errors
 from tidelock.protocol.error_codes import KafkaError
@@ -20,17 +21,18 @@ from tidelock.protocol.messages.delete_topics import (
 from tidelock.protocol.primitives import ZERO_UUID
 
 
-def handle(state: BrokerState, request: DeleteTopicsRequest, call: Call) -> DeleteTopicsResponse:
+def handle(state: BrokerState, request: DeleteTopicsRequest, call: Call) -> Steps[DeleteTopicsResponse]:
     """Delete each topic."""
     asked = (
         request.topics
         if call.version >= 6
         else [DeleteTopicState(name=name, topic_id=ZERO_UUID) for name in request.topic_names]
     )
-    return DeleteTopicsResponse(responses=[_delete(state, one, call) for one in asked])
+    results = yield from in_order(_delete(state, one, call) for one in asked)
+    return DeleteTopicsResponse(responses=results)
 
 
-def _delete(state: BrokerState, asked: DeleteTopicState, call: Call) -> DeletableTopicResult:
+def _delete(state: BrokerState, asked: DeleteTopicState, call: Call) -> Steps[DeletableTopicResult]:
     name, topic_id = asked.name, asked.topic_id
     try:
         if not state.settings.delete_topic_enable:
@@ -46,7 +48,7 @@ def _delete(state: BrokerState, asked: DeleteTopicState, call: Call) -> Deletabl
         if is_internal(topic.name):
             raise errors.InvalidTopic(f"topic {name!r} belongs to the broker")
         topic_id = topic.topic_id
-        state.delete_topic(topic.name, call.now)
+        yield from state.delete_topic(topic.name, call.now)
     except KafkaError as error:
         return DeletableTopicResult(
             name=name, topic_id=asked.topic_id, error_code=error.error_code, error_message=error.what

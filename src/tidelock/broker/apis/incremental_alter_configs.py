@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.config_changes import Resource
+from tidelock.broker.changes import Steps, in_order
 from tidelock.broker.state import BrokerState
 from tidelock.protocol import error_codes as errors
 from tidelock.protocol.error_codes import KafkaError
@@ -25,16 +26,15 @@ SET, DELETE, APPEND, SUBTRACT = 0, 1, 2, 3
 
 def handle(
     state: BrokerState, request: IncrementalAlterConfigsRequest, call: Call
-) -> IncrementalAlterConfigsResponse:
+) -> Steps[IncrementalAlterConfigsResponse]:
     """Change each resource."""
-    return IncrementalAlterConfigsResponse(
-        responses=[_alter(state, one, request.validate_only) for one in request.resources]
-    )
+    responses = yield from in_order(_alter(state, one, request.validate_only) for one in request.resources)
+    return IncrementalAlterConfigsResponse(responses=responses)
 
 
 def _alter(
     state: BrokerState, asked: AlterConfigsResource, validate_only: bool
-) -> AlterConfigsResourceResponse:
+) -> Steps[AlterConfigsResourceResponse]:
     answer = AlterConfigsResourceResponse(
         error_message=None, resource_type=asked.resource_type, resource_name=asked.resource_name
     )
@@ -46,7 +46,7 @@ def _alter(
         wanted: dict[str, str | None] = dict(resource.current)
         for one in asked.configs:
             _apply(resource, one, wanted)
-        resource.change(wanted, validate_only=validate_only)
+        yield from resource.change(wanted, validate_only=validate_only)
     except KafkaError as error:
         answer.error_code, answer.error_message = error.error_code, error.what
     return answer

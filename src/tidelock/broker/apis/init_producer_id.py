@@ -7,6 +7,7 @@ INVALID_PRODUCER_EPOCH (KIP-588).
 from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
+from tidelock.broker.changes import Steps
 from tidelock.broker.state import BrokerState
 from tidelock.broker.transactions.rules import ProducerName
 from tidelock.protocol import error_codes as errors
@@ -16,8 +17,24 @@ from tidelock.protocol.messages.init_producer_id import InitProducerIdRequest, I
 FENCED_SINCE = 4
 
 
-def handle(state: BrokerState, request: InitProducerIdRequest, call: Call) -> InitProducerIdResponse:
+def handle(
+    state: BrokerState, request: InitProducerIdRequest, call: Call
+) -> InitProducerIdResponse | Steps[InitProducerIdResponse]:
     """Hand out a producer id and an epoch."""
+    return _answer(state, request, call) if state.has_producer_ids else _reserved(state, request, call)
+
+
+def _reserved(
+    state: BrokerState, request: InitProducerIdRequest, call: Call
+) -> Steps[InitProducerIdResponse]:
+    try:
+        yield from state.reserve_producer_ids()
+    except KafkaError as error:
+        return InitProducerIdResponse(error_code=error.error_code, producer_id=-1, producer_epoch=-1)
+    return _answer(state, request, call)
+
+
+def _answer(state: BrokerState, request: InitProducerIdRequest, call: Call) -> InitProducerIdResponse:
     try:
         found = _producer(state, request, call)
     except errors.ProducerFenced as error:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from tidelock.broker.apis.call import Call
 from tidelock.broker.apis.limits import MOST_NEW_PARTITIONS, NewPartitions
+from tidelock.broker.changes import Steps
 from tidelock.broker.log import Partition
 from tidelock.broker.metadata import INTERNAL_TOPICS, Topic
 from tidelock.broker.state import BrokerState
@@ -33,16 +34,44 @@ CLUSTER_OPERATIONS = sum(1 << bit for bit in (5, 7, 8, 9, 10, 11, 12))
 NOT_ASKED = -(1 << 31)
 
 
-def handle(state: BrokerState, request: MetadataRequest, call: Call) -> MetadataResponse:
+def handle(
+    state: BrokerState, request: MetadataRequest, call: Call
+) -> MetadataResponse | Steps[MetadataResponse]:
     """Describe the topics asked for, or all."""
     if request.topics is None or (call.version == 0 and not request.topics):
-        topics = [_described(state, topic) for topic in state.image.topics.values()]
-    else:
-        may_create = state.settings.auto_create_topics_enable and (
-            call.version < 4 or request.allow_auto_topic_creation
-        )
-        room = NewPartitions() if may_create else None
-        topics = [_asked(state, one, room, call) for one in request.topics]
+        return _response(state, request, [_described(state, one) for one in state.image.topics.values()])
+    may_create = state.settings.auto_create_topics_enable and (
+        call.version < 4 or request.allow_auto_topic_creation
+    )
+    if may_create and any(
+        one.topic_id == ZERO_UUID and one.name not in state.image.topics for one in request.topics
+    ):
+        return _created(state, request, request.topics, call)
+    return _response(state, request, [_asked(state, one, call) for one in request.topics])
+
+
+def _created(
+    state: BrokerState, request: MetadataRequest, asked: list[MetadataRequestTopic], call: Call
+) -> Steps[MetadataResponse]:
+    """Create what is missing, then describe everything as it is by then."""
+    room = NewPartitions()
+    refused: dict[int, KafkaError] = {}
+    for number, one in enumerate(asked):
+        if one.topic_id == ZERO_UUID:
+            try:
+                yield from _create(state, one.name or "", room, call)
+            except KafkaError as error:
+                refused[number] = error
+    topics = [
+        _refused(one, refused[number], call) if number in refused else _asked(state, one, call)
+        for number, one in enumerate(asked)
+    ]
+    return _response(state, request, topics)
+
+
+def _response(
+    state: BrokerState, request: MetadataRequest, topics: list[MetadataResponseTopic]
+) -> MetadataResponse:
     if request.include_topic_authorized_operations:
         for topic in topics:
             topic.topic_authorized_operations = TOPIC_OPERATIONS
@@ -59,38 +88,44 @@ def handle(state: BrokerState, request: MetadataRequest, call: Call) -> Metadata
     )
 
 
-def _asked(
-    state: BrokerState, asked: MetadataRequestTopic, room: NewPartitions | None, call: Call
-) -> MetadataResponseTopic:
+def _asked(state: BrokerState, asked: MetadataRequestTopic, call: Call) -> MetadataResponseTopic:
     try:
         if asked.topic_id != ZERO_UUID:
             return _described(state, state.topic_by_id(asked.topic_id))
-        return _described(state, _find_or_create(state, asked.name or "", room, call))
+        name = asked.name or ""
+        topic = state.image.topics.get(name)
+        if topic is None:
+            state.check_new_topic(name)
+            raise errors.UnknownTopicOrPartition(f"there is no topic {name!r}")
+        return _described(state, topic)
     except KafkaError as error:
-        name = asked.name if asked.topic_id == ZERO_UUID else None
-        if name is None and call.version < 12:
-            name = ""
-        return MetadataResponseTopic(
-            error_code=error.error_code,
-            name=name,
-            topic_id=asked.topic_id,
-            is_internal=name in INTERNAL_TOPICS,
-        )
+        return _refused(asked, error, call)
 
 
-def _find_or_create(state: BrokerState, name: str, room: NewPartitions | None, call: Call) -> Topic:
-    topic = state.image.topics.get(name)
-    if topic is not None:
-        return topic
+def _refused(asked: MetadataRequestTopic, error: KafkaError, call: Call) -> MetadataResponseTopic:
+    name = asked.name if asked.topic_id == ZERO_UUID else None
+    if name is None and call.version < 12:
+        name = ""
+    return MetadataResponseTopic(
+        error_code=error.error_code,
+        name=name,
+        topic_id=asked.topic_id,
+        is_internal=name in INTERNAL_TOPICS,
+    )
+
+
+def _create(state: BrokerState, name: str, room: NewPartitions, call: Call) -> Steps[None]:
+    if name in state.image.topics:
+        return
     state.check_new_topic(name)
-    if room is None or name in INTERNAL_TOPICS:
+    if name in INTERNAL_TOPICS:
         raise errors.UnknownTopicOrPartition(f"there is no topic {name!r}")
     try:
         room.take(min(state.settings.num_partitions, MOST_NEW_PARTITIONS))
     except errors.PolicyViolation as error:
         # Clients ask again at this code; Kafka says it as well while it creates the topic.
         raise errors.LeaderNotAvailable(f"topic {name!r} is created when it is asked for again") from error
-    return state.create_topic(name, state.settings.num_partitions, {}, call.now)
+    yield from state.create_topic(name, state.settings.num_partitions, {}, call.now)
 
 
 def _described(state: BrokerState, topic: Topic) -> MetadataResponseTopic:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.support.node import MemoryBroker
 from tidelock.broker.apis import metadata, metadata_replies
+from tidelock.broker.changes import at_once
 from tidelock.protocol.error_codes import ErrorCode as E
 from tidelock.protocol.messages.metadata import MetadataRequest, MetadataRequestTopic
 
@@ -48,9 +49,9 @@ def test_a_changed_cluster_is_told(broker: MemoryBroker, made: list[int]) -> Non
     assert len(broker.send(everything, 9).topics) == 1
     broker.create("u")
     assert len(broker.send(everything, 9).topics) == 2
-    broker.state.add_partitions("t", 5, broker.now())
+    at_once(broker.state.add_partitions("t", 5, broker.now()))
     assert len(broker.send(asking("t"), 9).topics[0].partitions) == 5
-    broker.state.delete_topic("t", broker.now())
+    broker.delete("t")
     assert [one.name for one in broker.send(everything, 9).topics] == ["u"]
     assert len(made) == 4
 

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
+from tidelock.broker.changes import at_once
 from tidelock.broker.purgatory import Parked
 from tidelock.protocol.error_codes import ErrorCode as E
 from tidelock.protocol.frame import encode_request
@@ -89,7 +90,7 @@ def test_many_topics_and_partitions_in_one_request(broker: MemoryBroker, version
 def test_a_deleted_topics_id_is_unknown(broker: MemoryBroker) -> None:
     request = produce_request("t", batch(b"a"))
     request.topic_data[0].topic_id = broker.state.image.topics["t"].topic_id
-    broker.state.delete_topic("t", broker.now())
+    broker.delete("t")
     broker.create("t", 3)
     assert only(broker.send(request, 13)).error_code == E.UNKNOWN_TOPIC_ID
 
@@ -123,7 +124,7 @@ def test_more_replicas_than_there_are(broker: MemoryBroker) -> None:
         assert only(broker.produce("safe", b"x", acks=1)).error_code == 0
         if not restarted:
             broker.restart()
-    broker.state.configure_topic("safe", {})
+    at_once(broker.state.configure_topic("safe", {}))
     assert only(broker.produce("safe", b"x")).error_code == 0
 
 

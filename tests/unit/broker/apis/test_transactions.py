@@ -286,7 +286,7 @@ def test_an_outcome_that_is_not_durable_is_none(broker: MemoryBroker) -> None:
 def test_a_deleted_topic_does_not_keep_a_transaction_from_ending(broker: MemoryBroker) -> None:
     client = started(broker)
     wrote(client, b"x")
-    broker.state.delete_topic("t", broker.now())
+    broker.delete("t")
     assert client.end(commit=True) == 0
     assert described(broker).transaction_state == "CompleteCommit"
 
