@@ -8,6 +8,7 @@ Source: Kafka `org.apache.kafka.connect.runtime.rest.resources.ConnectorsResourc
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
@@ -71,13 +72,17 @@ class ConnectorsResource:
         )
 
     async def list(self, request: Request) -> Reply:
-        """The names; with `expand`, name -> what was asked."""
+        """The names; with `expand`, name -> what was asked, of those that have a status by now (as Kafka)."""
         wanted = {"status": self._herder.status, "info": self._herder.info}
         chosen = {name: ask for name, ask in wanted.items() if name in request.query("expand")}
         names = self._herder.connectors()
         if not request.query("expand"):
             return Reply(body=names)
-        return Reply(body={name: {part: ask(name) for part, ask in chosen.items()} for name in names})
+        found = {}
+        for name in names:
+            with contextlib.suppress(UnknownConnector):
+                found[name] = {part: ask(name) for part, ask in chosen.items()}
+        return Reply(body=found)
 
     async def create(self, request: Request) -> Reply:
         """201 and the new connector."""
