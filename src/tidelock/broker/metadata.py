@@ -26,6 +26,8 @@ from tidelock.protocol.checksum import crc32c
 
 SNAPSHOT_BYTES = 1 << 20
 LOG_NAME = "metadata.log"
+# Every folder that Apache Kafka has formatted contains it.
+KAFKAS_OWN = "meta.properties"
 OFFSETS_TOPIC = "__consumer_offsets"
 TRANSACTIONS_TOPIC = "__transaction_state"
 INTERNAL_TOPICS = frozenset({OFFSETS_TOPIC, TRANSACTIONS_TOPIC, "__share_group_state"})
@@ -294,6 +296,12 @@ class MetadataLog:
         names = files.list(folder_of(path))
         data = read_all(files, path) if path in names else b""
         records, intact = decode(data, path)
+        if not records and KAFKAS_OWN in names:
+            raise CorruptMetadata(
+                "the data folder is one of Apache Kafka, whose topics are not in a log of ours",
+                where=KAFKAS_OWN,
+                hint="choose another folder with log.dirs; records come over when a client copies them",
+            )
         if not records and any(map(FOLDER_NAME.match, names)):
             raise CorruptMetadata(
                 "there are partitions, but the metadata log is missing or empty", where=path, hint=_RESTORE

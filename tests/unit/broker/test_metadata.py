@@ -112,6 +112,17 @@ def test_a_log_that_is_missing_beside_partitions_is_refused(content: bytes | Non
     assert "t-0" in files.list("")
 
 
+@pytest.mark.parametrize("folder", ["", "t-0"])
+def test_a_folder_of_apache_kafka_is_told_as_such(folder: str) -> None:
+    files = MemoryFiles()
+    append_all(files.open("meta.properties"), b"version=1\n")
+    if folder:
+        files.make_folder(folder)
+    with pytest.raises(CorruptMetadata, match="one of Apache Kafka"):
+        MetadataLog(files)
+    assert LOG_NAME not in files.list("")
+
+
 @pytest.mark.parametrize("body", [b"[]", b'{"kind":"newer"}', b'{"kind":"cluster"}', b"\xff", b'{"kind":[]}'])
 def test_an_intact_record_of_an_unknown_kind_is_refused(body: bytes) -> None:
     from crc32c import crc32c

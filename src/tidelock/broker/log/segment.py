@@ -425,6 +425,9 @@ class Segment:
             self.rebuild()
             return
         entry = self._files.read(path, size - TIME_ENTRY.size, TIME_ENTRY.size)
+        if len(entry) < TIME_ENTRY.size:  # it has shrunk since
+            self.rebuild()
+            return
         self._max_timestamp, relative_offset = TIME_ENTRY.unpack(entry)
         self._max_timestamp_offset = self.base_offset + relative_offset
         self._timed = True

@@ -137,6 +137,14 @@ def test_a_read_error_while_retention_asks_for_the_time_deletes_nothing() -> Non
         assert log.first.max_timestamp[0] == NOW + 1
 
 
+def test_a_time_index_that_shrinks_while_it_is_read_is_built_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = Log()
+    log.forget(log.first)
+    size = log.files.size
+    monkeypatch.setattr(log.files, "size", lambda path: size(path) + 12 * path.endswith(".timeindex"))
+    assert log.first.max_timestamp[0] == NOW + 1
+
+
 @pytest.mark.parametrize("lost", [(".timeindex",), (".index", ".timeindex")])
 @pytest.mark.parametrize("limit", [{}, {"retention_bytes": 1}])
 def test_what_could_not_be_timed_is_never_deleted(lost: tuple[str, ...], limit: dict[str, int]) -> None:
