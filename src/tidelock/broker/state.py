@@ -54,7 +54,7 @@ Chunks: TypeAlias = list[bytes | bytearray | memoryview]
 
 PRODUCER_ID_BLOCK = 1000
 # Partitions created or deleted before others have a turn; each takes about a millisecond.
-SLICE = 4
+SLICE = 2
 _NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 # Segments are small, because only sealed ones are compacted and a start reads all of them back.
 _OFFSETS_CONFIGS = {"cleanup.policy": "compact", "compression.type": "producer", "segment.bytes": "4194304"}
