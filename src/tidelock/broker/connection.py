@@ -34,6 +34,8 @@ TRUSTED_BYTES = 2 << 20
 # What a muted connection may still receive, so that a client's end is noticed.
 MUTED_RESERVE_BYTES = 1 << 16
 JOIN_BELOW_BYTES = 1 << 15
+# How many requests of one connection are handled before others have their turn.
+REQUESTS_PER_TURN = 32
 
 _size = Struct(">i").unpack_from
 
@@ -46,8 +48,9 @@ class Connection:
         "_buffer",
         "_closing",
         "_end",
+        "_is_deferred",
         "_last_used",
-        "_muted",
+        "_lingers",
         "_paused_reading",
         "_start",
         "_unsent",
@@ -70,7 +73,7 @@ class Connection:
         self._paused_reading = False
         self._writable = True
         self._unsent = 0
-        self._closing = False
+        self._closing = self._lingers = self._is_deferred = False
         self._last_used = broker.now().monotonic
 
     # -- what its transport tells -------------------------------------------------------------------
@@ -112,7 +115,7 @@ class Connection:
         """It has caught up."""
         self._writable = True
         self._count_unsent(0)
-        self._go_on()
+        self.go_on(self._broker.now())
 
     # -- requests -----------------------------------------------------------------------------------
 
@@ -141,16 +144,20 @@ class Connection:
 
     def _requests(self, view: memoryview, pos: int, end: int, now: Instant) -> int:
         """Handle the whole requests in view[pos:end]; returns where the rest begins."""
-        broker = self._broker
-        handle = broker.node.handle
-        while end - pos >= 4 and self.parked is None and self._writable and not self._closing:
+        handle, most = self._broker.node.handle, self._broker.max_request_bytes
+        left = REQUESTS_PER_TURN
+        while end - pos >= 4 and not self._is_muted:
             (size,) = _size(view, pos)
-            if size < 0 or size > broker.max_request_bytes:
+            if size < 0 or size > most:
                 self._give_up(f"a request says it has {size} bytes")
                 return end
             stop = pos + 4 + size
             if stop > end:
                 break
+            if not left:
+                self._defer()
+                break
+            left -= 1
             try:
                 reply = handle(view[pos + 4 : stop], self.host, now)
             except RemoteProtocolError as error:
@@ -164,9 +171,21 @@ class Connection:
                 reply.owner = self  # type: ignore[union-attr]  # see above
         return pos
 
+    def _defer(self) -> None:
+        """Let others have a turn: so many requests without waiting for a reply come from no usual client."""
+        if not self._is_deferred:
+            self._is_deferred = True
+            self._broker.defer(self)
+
+    def go_on(self, now: Instant) -> None:
+        """Go on with what was deferred."""
+        self._is_deferred = False
+        if self._buffer is not None and not self._is_muted:
+            self._handle_own(now)
+
     @property
     def _is_muted(self) -> bool:
-        return self.parked is not None or not self._writable or self._closing
+        return self.parked is not None or not self._writable or self._closing or self._is_deferred
 
     def finished(self, chunks: Chunks) -> None:
         """The parked request has its reply; go on with what has arrived meanwhile."""
@@ -175,11 +194,7 @@ class Connection:
             self._give_up("its records could not be made durable")
             return
         self.send(chunks)
-        self._go_on()
-
-    def _go_on(self) -> None:
-        if self._buffer is not None and not self._is_muted:
-            self._handle_own(self._broker.now())
+        self.go_on(self._broker.now())
 
     def send(self, chunks: Chunks) -> None:
         """Write a reply."""
@@ -243,9 +258,17 @@ class Connection:
         self._start = self._end = 0
 
     def housekeep(self, idle_since: float) -> None:
-        """Give back a buffer that holds nothing; end a connection that was silent since `idle_since`."""
+        """Give back a buffer that holds nothing; end a connection that was silent since `idle_since`.
+
+        One that takes too long to leave, because its client does not read, is ended as well.
+        """
         if self.parked is None and self._last_used < idle_since:
-            self._give_up("it was idle")
+            log.debug("a connection ends: it was idle", extra={"client": self.host})
+            self.abort()
+        elif self.transport is not None and self.transport.is_closing:
+            if self._lingers:
+                self.abort()
+            self._lingers = True
         elif self._buffer is not None and self._start == self._end:
             self._drop_buffer()
 

@@ -220,6 +220,11 @@ class Broker:
             connection.close()
         return connection
 
+    def defer(self, connection: Connection) -> None:
+        """A client has sent more requests than others should wait for."""
+        if self._sockets is not None and connection.transport is not None:
+            self._sockets.defer(connection.transport, connection)
+
     def disconnected(self, connection: Connection) -> None:
         """A client is gone."""
         self.connections.discard(connection)
@@ -258,8 +263,8 @@ class Broker:
         while finished := self.node.take_finished():
             for parked, chunks in finished:
                 owner = parked.owner
-                if isinstance(owner, Connection) and owner.parked is parked:
-                    owner.finished(chunks)
+                if isinstance(owner, Connection) and owner.parked is parked and owner.transport is not None:
+                    owner.transport.guarded(owner.finished, chunks)
 
     def _schedule(self) -> None:
         if self._timer is not None:

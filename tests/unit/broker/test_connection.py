@@ -8,7 +8,13 @@ import pytest
 
 from tests.support.node import START_MS, MemoryBroker, fetch_request, produce_request
 from tidelock.broker.changes import at_once
-from tidelock.broker.connection import MUTED_RESERVE_BYTES, SHARED_BYTES, TRUSTED_BYTES, Connection
+from tidelock.broker.connection import (
+    MUTED_RESERVE_BYTES,
+    REQUESTS_PER_TURN,
+    SHARED_BYTES,
+    TRUSTED_BYTES,
+    Connection,
+)
 from tidelock.broker.instant import Instant
 from tidelock.broker.node import Node
 from tidelock.protocol.frame import encode_request
@@ -27,7 +33,7 @@ class FakeTransport:
     def __init__(self) -> None:
         self.sent = bytearray()
         self.reads = True
-        self.closed = False
+        self.closed = self.aborted = False
 
     def write(self, data: Any) -> None:
         self.sent += data
@@ -45,6 +51,9 @@ class FakeTransport:
     def close(self) -> None:
         self.closed = True
 
+    def abort(self) -> None:
+        self.closed = self.aborted = True
+
     @property
     def is_closing(self) -> bool:
         return self.closed
@@ -58,6 +67,7 @@ class FakeServer:
         self.max_request_bytes = 10 << 20
         self.shared_view = memoryview(bytearray(SHARED_BYTES))
         self.connections: set[Connection] = set()
+        self.deferred: list[Connection] = []
 
     @property
     def node(self) -> Node:
@@ -69,11 +79,25 @@ class FakeServer:
     def disconnected(self, connection: Connection) -> None:
         self.connections.discard(connection)
 
+    def defer(self, connection: Connection) -> None:
+        self.deferred.append(connection)
+
     def after_input(self) -> None:
         for parked, chunks in self.node.take_finished():
             owner = parked.owner
             if isinstance(owner, Connection) and owner.parked is parked:
                 owner.finished(chunks)
+
+    def turns(self) -> int:
+        """Let everybody go on who has to; returns how many turns that took."""
+        count = 0
+        while self.deferred:
+            count += 1
+            deferred, self.deferred = self.deferred, []
+            for one in deferred:
+                one.go_on(self.now())
+            self.after_input()
+        return count
 
 
 class Client:
@@ -168,9 +192,46 @@ def test_a_muted_client_is_read_up_to_a_reserve(server: FakeServer, client: Clie
         client.send(metadata(number))
     assert number * len(metadata(0)) >= MUTED_RESERVE_BYTES
     Client(server).send(big_produce(9, 10))
+    assert server.turns() >= number // REQUESTS_PER_TURN
     assert client.transport.reads
     client.deliver()
     assert client.replies() == list(range(1, number + 1))
+
+
+def test_who_sends_many_requests_at_once_lets_others_have_their_turn(
+    server: FakeServer, client: Client
+) -> None:
+    client.send(b"".join(metadata(number) for number in range(100)))
+    assert len(client.replies()) == REQUESTS_PER_TURN
+    other = Client(server)
+    other.send(metadata(7))
+    assert other.replies() == [7]
+    client.send(metadata(100))
+    assert len(client.replies()) == REQUESTS_PER_TURN
+    assert server.turns() == 100 // REQUESTS_PER_TURN
+    assert client.replies() == list(range(101))
+
+
+def test_one_that_is_gone_has_no_further_turn(server: FakeServer, client: Client) -> None:
+    client.send(b"".join(metadata(number) for number in range(100)))
+    client.connection.connection_lost()
+    assert server.turns() == 1
+    assert len(client.replies()) == REQUESTS_PER_TURN
+
+
+def test_one_that_takes_too_long_to_leave_is_ended(client: Client) -> None:
+    client.connection.close()
+    client.connection.housekeep(idle_since=-1.0)
+    assert not client.transport.aborted
+    client.connection.housekeep(idle_since=-1.0)
+    assert client.transport.aborted
+
+
+def test_an_idle_client_that_does_not_read_is_ended(server: FakeServer, client: Client) -> None:
+    client.connection.pause_writing()
+    server.memory.seconds = 100.0
+    client.connection.housekeep(idle_since=50.0)
+    assert client.transport.aborted
 
 
 @pytest.mark.parametrize("ends", [False, True])

@@ -85,6 +85,9 @@ class FakeConnection:
     def resume_writing(self) -> None:
         self.told.append("resume")
 
+    def go_on(self, now: Instant) -> None:
+        raise AssertionError("nobody has deferred anything")
+
     def connection_lost(self) -> None:
         self.told.append("lost")
 
@@ -133,14 +136,15 @@ def test_replies_of_a_turn_leave_at_its_end_in_order(client: Client) -> None:
 
 
 @pytest.mark.parametrize("before", [b"", b"a"])
-def test_a_large_reply_does_not_wait_and_takes_along_what_does(client: Client, before: bytes) -> None:
+def test_a_large_reply_does_not_wait_nor_does_what_comes_before_it(client: Client, before: bytes) -> None:
     client.sockets.holding = []
     if before:
         client.transport.write(before)
     client.transport.write(bytes(HELD_BELOW_BYTES))
     assert b"".join(client.sock.sent) == before + bytes(HELD_BELOW_BYTES)
+    count = len(client.sock.sent)
     client.end_turn()
-    assert len(client.sock.sent) == 1
+    assert len(client.sock.sent) == count
 
 
 def test_outside_of_a_turn_everything_leaves_at_once(client: Client) -> None:
@@ -191,6 +195,14 @@ def test_abort_sends_nothing_more(client: Client) -> None:
     client.transport.abort()
     client.end_turn()
     assert (client.sock.sent, client.sockets.lost, client.sockets.interest) == ([], [client.transport], 0)
+
+
+def test_after_a_failure_nothing_more_is_sent_or_watched(client: Client) -> None:
+    client.sock.broken = True
+    client.transport.write(b"abc")
+    client.sock.broken, client.sock.room = False, 1
+    client.transport.write(b"def")
+    assert (client.sock.sent, client.sockets.interest) == ([], 0)
 
 
 @pytest.mark.parametrize("how", ["end of stream", "reset while reading", "reset while writing"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import random
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from tests.support.node import START_MS, MemoryBroker
 from tidelock.broker.apis import produce
 from tidelock.broker.apis.call import Call
+from tidelock.broker.metadata import BrokerConfigured
 from tidelock.errors import RemoteProtocolError
 from tidelock.protocol.frame import encode_request
 from tidelock.protocol.messages.produce import PartitionProduceData, ProduceRequest, TopicProduceData
@@ -89,9 +91,20 @@ def a_request(rng: random.Random, broker: MemoryBroker, sequences: dict[int, int
 
 
 def change(rng: random.Random, *pair: MemoryBroker) -> None:
-    what, name = rng.choice(("delete", "partitions", "replicas")), rng.choice(TOPICS[:3])
+    what, name = (
+        rng.choice(("delete", "partitions", "replicas", "default", "offline")),
+        rng.choice(TOPICS[:3]),
+    )
     for one in pair:
-        if name not in one.state.image.topics:
+        one.files.faults.clear()
+        if what == "default":
+            old = one.state.image.broker_configs.default.get("min.insync.replicas")
+            one.state.commit(BrokerConfigured({"min.insync.replicas": "1" if old == "2" else "2"}))
+            one.state.configure_all()
+        elif what == "offline":  # the next append fails and cannot be undone
+            one.files.fail("append", errno.ENOSPC)
+            one.files.fail("truncate")
+        elif name not in one.state.image.topics:
             one.create(name, 2)
         elif what == "delete":
             one.state.delete_topic(name, one.now())
