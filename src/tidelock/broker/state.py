@@ -88,7 +88,7 @@ class BrokerState:
         unflushed: partitions appended to since the last flush.
         understaffed: topics that want more in-sync replicas than the one there is.
         unsent_bytes: of replies to clients that read slowly; the shell counts them.
-        commits: how often the metadata image has changed.
+        commits: how often the metadata image, or what a topic makes of it, has changed.
         settle: finishes the change at hand (see `changes`), for whoever has to make one without waiting.
         touched: under the policy `group`, what the request at hand has appended to, and where in the reply
             its result is, which a failed flush will change; -1 where only the whole reply can be taken back.
@@ -326,11 +326,11 @@ class BrokerState:
         overrides = self.image.topics[name].configs
         wanted = configs.effective(self.settings, self.image.broker_configs, overrides).min_insync_replicas
         (self.understaffed.add if wanted > 1 else self.understaffed.discard)(name)
+        self.commits += 1  # changed defaults reach one topic after the other
 
     def log_settings(self, name: str) -> LogSettings:
         """What the log of a topic obeys."""
-        topic = self.image.topics.get(name)
-        overrides = topic.configs if topic else {}
+        overrides = topic.configs if (topic := self.image.topics.get(name)) else {}
         return configs.log_settings(self.settings, self.image.broker_configs, overrides)
 
     # -- data ---------------------------------------------------------------------------------------

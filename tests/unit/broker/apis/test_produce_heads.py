@@ -11,6 +11,7 @@ import pytest
 from tests.support.node import START_MS, MemoryBroker
 from tidelock.broker.apis import produce
 from tidelock.broker.apis.call import Call
+from tidelock.broker.changes import Steps, at_once
 from tidelock.broker.metadata import BrokerConfigured
 from tidelock.errors import RemoteProtocolError
 from tidelock.protocol.frame import encode_request
@@ -90,29 +91,43 @@ def a_request(rng: random.Random, broker: MemoryBroker, sequences: dict[int, int
     return bytes(frame) + (b"\0" if damage < 0.1 else b"")
 
 
-def change(rng: random.Random, *pair: MemoryBroker) -> None:
+def change(rng: random.Random, *pair: MemoryBroker) -> list[Steps[None]]:
+    """Change something in both; what is returned has to be gone on with, step by step."""
     what, name = (
         rng.choice(("delete", "partitions", "replicas", "default", "offline")),
         rng.choice(TOPICS[:3]),
     )
+    steps = []
     for one in pair:
         one.files.faults.clear()
         if what == "default":
-            old = one.state.image.broker_configs.default.get("min.insync.replicas")
-            one.state.commit(BrokerConfigured({"min.insync.replicas": "1" if old == "2" else "2"}))
-            one.state.configure_all()
+            steps.append(new_default(one))
         elif what == "offline":  # the next append fails and cannot be undone
             one.files.fail("append", errno.ENOSPC)
             one.files.fail("truncate")
         elif name not in one.state.image.topics:
             one.create(name, 2)
         elif what == "delete":
-            one.state.delete_topic(name, one.now())
+            one.delete(name)
         elif what == "partitions":
-            one.state.add_partitions(name, one.state.image.topics[name].partitions + 1, one.now())
+            at_once(one.state.add_partitions(name, one.state.image.topics[name].partitions + 1, one.now()))
         else:
             wants = one.state.image.topics[name].configs.get("min.insync.replicas")
-            one.state.configure_topic(name, {} if wants else {"min.insync.replicas": "2"})
+            at_once(one.state.configure_topic(name, {} if wants else {"min.insync.replicas": "2"}))
+    return steps
+
+
+def new_default(broker: MemoryBroker) -> Steps[None]:
+    old = broker.state.image.broker_configs.default.get("min.insync.replicas")
+    yield from broker.state.commit(BrokerConfigured({"min.insync.replicas": "1" if old == "2" else "2"}))
+    yield from broker.state.configure_all()
+
+
+def go_on(steps: Steps[None]) -> bool:
+    job = next(steps, None)
+    if job is not None:
+        job.run()
+    return job is not None
 
 
 def ends(broker: MemoryBroker) -> dict[tuple[str, int], int]:
@@ -124,13 +139,18 @@ def test_a_known_head_changes_no_answer(seed: int) -> None:
     rng = random.Random(seed)
     remembering, reading = brokers()
     sequences: dict[int, int] = {}
+    steps: list[Steps[None]] = []
     written = 0
     for number in range(600):
         if number % 40 == 39:
             assert ends(remembering) == ends(reading)
             written += sum(ends(remembering).values())
-            change(rng, remembering, reading)
+            for one in steps:
+                at_once(one)
+            steps = change(rng, remembering, reading)
             sequences.clear()
+        elif number % 4 == 0:
+            steps = [one for one in steps if go_on(one)]
         frame = a_request(rng, remembering, sequences)
         assert outcome(remembering, frame) == outcome(reading, frame), f"request {number}: {frame!r}"
     assert written > 100
