@@ -140,7 +140,8 @@ def test_the_registry_survives_a_kill_with_its_leases(start_up: Callable[..., Up
     ready = up.ready()
     url = ready["registry"]
     rest.ask("registry", url, "POST", "/eureka/apps/ORDER-SERVICE", {"instance": INSTANCE})
-    eventually(lambda: list((up.data / "registry").iterdir()), 5)
+    leases = up.data / "registry" / "leases.json"
+    eventually(lambda: leases.exists() and "ORDER-SERVICE" in leases.read_text(), 5)
     os.kill(ready["pids"]["registry"], signal.SIGKILL)
     up.again("registry", ready["pids"]["registry"])
     assert [row["instance"] for row in listed(url)] == ["one"]

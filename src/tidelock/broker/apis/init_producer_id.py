@@ -21,7 +21,10 @@ def handle(
     state: BrokerState, request: InitProducerIdRequest, call: Call
 ) -> InitProducerIdResponse | Steps[InitProducerIdResponse]:
     """Hand out a producer id and an epoch."""
-    return _answer(state, request, call) if state.has_producer_ids else _reserved(state, request, call)
+    is_new = (request.transactional_id or "") not in state.transactions.transactions
+    if is_new and not state.has_producer_ids:
+        return _reserved(state, request, call)
+    return _answer(state, request, call)
 
 
 def _reserved(
