@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError, member_id
+from tidelock.connect.runtime.stores import ConfigStore, OffsetStore, StoreError, member_id, open_stores
 
 
 def test_offsets_come_back_by_meaning_not_by_key_order(tmp_path: Path) -> None:
@@ -84,3 +84,11 @@ def test_a_data_folder_keeps_its_name_in_groups(tmp_path: Path) -> None:
     first = member_id(tmp_path / "a")
     assert member_id(tmp_path / "a") == first
     assert member_id(tmp_path / "b") != first
+
+
+def test_workers_without_a_data_folder_are_told_apart_and_keep_their_name(tmp_path: Path) -> None:
+    def name(offsets: str | None, worker: str = "localhost:8083") -> str:
+        return open_stores(None, None if offsets is None else tmp_path / offsets, worker).member_id
+
+    assert name("a") == name("a")
+    assert len({name("a"), name("b"), name("a", "localhost:8084"), name(None), name(None)}) == 5

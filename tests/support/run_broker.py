@@ -3,7 +3,7 @@
 With `--uvloop` it runs on uvloop; with `--synced` it writes down what it syncs, and makes recovery
 checkpoints often; with `--full` its disk has no room for records of topics named full-*; with `--turns=FILE`
 it leaves there how long each turn of its loop took. Prints the bootstrap address once it accepts; stops on
-SIGTERM.
+SIGTERM. What a flag needs is imported with it: benchmarks measure this process's start.
 """
 
 from __future__ import annotations
@@ -12,9 +12,6 @@ import asyncio
 import sys
 from pathlib import Path
 
-from tests.support.full_disk import FullFiles
-from tests.support.synced import SyncedFiles
-from tests.support.turns import TimedSelector, write_turns
 from tidelock.broker import server
 from tidelock.broker.log import stored_log
 from tidelock.broker.server import Broker
@@ -30,15 +27,22 @@ def main() -> None:
 
         arguments.remove("--uvloop")
         runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-    selector, turns = TimedSelector(), [one for one in arguments if one.startswith("--turns=")]
+    turns = [one for one in arguments if one.startswith("--turns=")]
     if turns:
+        from tests.support.turns import TimedSelector, write_turns
+
+        selector = TimedSelector()
         arguments.remove(turns[0])
         runner = asyncio.Runner(loop_factory=lambda: asyncio.SelectorEventLoop(selector))
     if "--synced" in arguments:
+        from tests.support.synced import SyncedFiles
+
         arguments.remove("--synced")
         server.RealFiles = SyncedFiles  # type: ignore[misc]  # the one place where a broker makes its files
         stored_log.RESUME_EVERY_BYTES = 1 << 16
     if "--full" in arguments:
+        from tests.support.full_disk import FullFiles
+
         arguments.remove("--full")
         server.RealFiles = FullFiles  # type: ignore[misc]  # as above
     given = dict(argument.split("=", 1) for argument in arguments)

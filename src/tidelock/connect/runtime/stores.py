@@ -135,13 +135,13 @@ def open_stores(data_dir: Path | None, offsets_file: Path | None, worker_id: str
     Args:
         data_dir: holds all of them; made if it is absent. None keeps configurations in memory.
         offsets_file: another place for the offsets.
-        worker_id: names a worker without a data folder.
+        worker_id: host and port; tells workers apart that share an offsets file.
 
     Raises:
         StoreError: a file cannot be read, or is not one of ours.
     """
     if data_dir is None:
-        return Stores(ConfigStore(None), OffsetStore(offsets_file), worker_id)
+        return Stores(ConfigStore(None), OffsetStore(offsets_file), _member_beside(offsets_file, worker_id))
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -161,11 +161,26 @@ def member_id(path: Path) -> str:
     try:
         return path.read_text().strip()
     except FileNotFoundError:
-        made = f"tidelock-{os.urandom(6).hex()}"
+        made = _new_member()
         _write(path, made.encode())
         return made
     except OSError as error:
         raise StoreError(f"cannot read the file: {error.strerror}", where=str(path)) from error
+
+
+def _member_beside(offsets_file: Path | None, worker_id: str) -> str:
+    """Return the name of a worker without a data folder.
+
+    Host and port alone would be those of every worker that is started as it comes: on two machines they would
+    fence each other's tasks in the group that a sink's name gives them.
+    """
+    if offsets_file is None:
+        return _new_member()
+    return f"{member_id(offsets_file.with_name(f'{offsets_file.name}.{MEMBER_FILE}'))}-{worker_id}"
+
+
+def _new_member() -> str:
+    return f"tidelock-{os.urandom(6).hex()}"
 
 
 def _read_list(path: Path | None, name: str) -> list[Any]:
