@@ -22,6 +22,9 @@ WELL_KNOWN = {
     "registry": "http://127.0.0.1:8761",
 }
 
+PARTITIONS = click.IntRange(1, 100_000)
+"""How many a topic may have: the client library takes no more; the broker may take fewer."""
+
 
 def data(function: F) -> F:
     """Add `--data`; it arrives as the argument `data`."""

@@ -40,8 +40,8 @@ def command(files: tuple[Path, ...], dry_run: bool, connect_url: str, output: ou
     wanted = [pair for file in files for pair in connectors.from_file(file)]
     existing = {name: _existing(connect_url, name) for name, _ in wanted}
     for name, config in wanted:
-        _check(connect_url, name, config)
         _warn(connect_url, name, config)
+        _check(connect_url, name, config)
     rows: list[dict[str, Any]] = []
     for name, config in wanted:
         changed = _changes(connect_url, name, existing[name], config)

@@ -42,7 +42,7 @@ from tidelock.cli.commands import command as declare
 @click.option(
     "-p",
     "--partitions",
-    type=click.IntRange(1),
+    type=options.PARTITIONS,
     metavar="N",
     help="Partitions in all. Keys are spread anew: a key's next record may go to another partition.",
 )

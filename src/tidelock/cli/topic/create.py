@@ -17,7 +17,9 @@ from tidelock.cli.commands import command as declare
     exits={2: "a name or a setting is wrong", 6: "the topic exists"},
 )
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
-@click.option("-p", "--partitions", type=click.IntRange(1), help="Partitions; the broker decides by default.")
+@click.option(
+    "-p", "--partitions", type=options.PARTITIONS, help="Partitions; the broker decides by default."
+)
 @click.option("-c", "--config", "assignments", multiple=True, metavar="KEY=VALUE", help="A topic setting.")
 @click.option("--if-not-exists", is_flag=True, help="A topic that exists is no error.")
 @options.bootstrap

@@ -12,11 +12,11 @@ Source: Kafka `org.apache.kafka.common.config.{ConfigTransformer, provider.*}`, 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tidelock.config import ConfigError, Problem
+from tidelock.config import UNKNOWN_KEY, ConfigError, Problem, nearest
 from tidelock.properties import PropertiesError, load_properties
 from tidelock.runtime import environment
 
@@ -41,11 +41,13 @@ class Providers:
         """Return what the worker's `config.providers` names.
 
         Raises:
-            ConfigError: a class that is none of Kafka's three.
+            ConfigError: a class that is none of Kafka's three, or a key that means nothing. Kafka takes such
+                keys without a word, but most of them are restrictions: misspelt, they would restrict nothing.
         """
         readers: dict[str, Read] = {}
-        problems = []
-        for name in (one.strip() for one in worker.get(PREFIX, "").split(",") if one.strip()):
+        names = [one.strip() for one in worker.get(PREFIX, "").split(",") if one.strip()]
+        problems = list(_meaningless(worker, names))
+        for name in names:
             key = f"{PREFIX}.{name}.class"
             params = {
                 one.removeprefix(f"{PREFIX}.{name}.param."): value
@@ -162,6 +164,25 @@ def _environment(params: Mapping[str, str]) -> Read:
     return read
 
 
+def _meaningless(worker: Mapping[str, str], names: Sequence[str]) -> Iterator[Problem]:
+    """Yield the keys of providers that nobody reads, each with the nearest one that somebody does."""
+    known = set()
+    for name in names:
+        prefix = f"{PREFIX}.{name}."
+        kind = worker.get(f"{prefix}class", "").rpartition(".")[2]
+        known |= {f"{prefix}class", *(f"{prefix}param.{one}" for one in PARAMETERS.get(kind, ()))}
+        if kind not in PARAMETERS:  # told at its class
+            known |= {one for one in worker if one.startswith(f"{prefix}param.")}
+    for key in worker:
+        if key.startswith(f"{PREFIX}.") and key not in known:
+            yield Problem(key, None, UNKNOWN_KEY, nearest(key, tuple(known)))
+
+
+PARAMETERS = {
+    "FileConfigProvider": ("allowed.paths",),
+    "DirectoryConfigProvider": ("allowed.paths",),
+    "EnvVarConfigProvider": ("allowlist.pattern",),
+}
 CLASSES: dict[str, Callable[[Mapping[str, str]], Read]] = {
     "FileConfigProvider": _file,
     "DirectoryConfigProvider": _directory,
