@@ -176,7 +176,6 @@ def test_a_failed_produce_without_acks_ends_the_connection(any_kafka: Kafka) -> 
         assert is_closed(sock)
 
 
-@pytest.mark.needs_tidelock("it measures its memory")
 def open_sockets(pid: int) -> int:
     """Sockets only: how many logs the shared broker has open depends on the tests before."""
     count = 0
@@ -186,6 +185,7 @@ def open_sockets(pid: int) -> int:
     return count
 
 
+@pytest.mark.needs_tidelock("it measures its memory")
 def test_many_idle_connections(our_broker: BrokerProcess, unique: Unique) -> None:
     before = resident_bytes(our_broker.pid)
     socks = [socket.create_connection(("127.0.0.1", our_broker.port)) for _ in range(400)]
