@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from confluent_kafka.admin import (
 
 from tests.engines.fetch import Engines
 from tests.engines.kafka import CLUSTER_ID, ApacheKafka, free_port
+from tests.support.certificate import self_signed
 from tests.support.connect import DistributedProcess, ask
 from tests.support.waiting import eventually
 from tidelock.client import Admin, TopicPartition
@@ -47,24 +47,8 @@ class Secured:
 
 def make_certificate(folder: Path) -> tuple[Path, Path]:
     """Return a certificate that signs itself, and a file with its key as well, as Java's PEM stores are."""
-    key, certificate, both = folder / "key.pem", folder / "certificate.pem", folder / "both.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "3650",
-        "-subj",
-        "/CN=kafka",
-    ]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
-    try:
-        subprocess.run(command, check=True, capture_output=True)
-    except FileNotFoundError:
-        pytest.skip("openssl is not installed (Debian package openssl)")
+    both = folder / "both.pem"
+    key, certificate = self_signed(folder)
     both.write_text(key.read_text() + certificate.read_text())
     return certificate, both
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import gzip
-import shutil
 import socket
 import ssl
 import struct
-import subprocess
 import time
 import urllib.parse
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.certificate import self_signed
 from tests.support.flavours import Flavour
 from tidelock import http
 
@@ -398,24 +397,7 @@ def test_a_host_that_does_not_exist_and_a_port_where_nobody_listens(loop: Flavou
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> tuple[Path, Path]:
-    if shutil.which("openssl") is None:
-        pytest.skip("openssl (the command) is not installed")
-    key, cert = tmp_path / "key.pem", tmp_path / "cert.pem"
-    command = [
-        "openssl",
-        "req",
-        "-x509",
-        "-newkey",
-        "rsa:2048",
-        "-nodes",
-        "-days",
-        "2",
-        "-subj",
-        "/CN=127.0.0.1",
-    ]
-    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(cert)]
-    subprocess.run([*command, *names], check=True, capture_output=True)
-    return key, cert
+    return self_signed(tmp_path)
 
 
 def test_tls(certificate: tuple[Path, Path], loop: Flavour) -> None:
